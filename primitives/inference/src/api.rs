@@ -91,6 +91,55 @@ pub struct JobView {
     pub output: Option<OutputIds>,
 }
 
+/// One standing offer of a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
+pub struct AskView {
+    /// What it holds.
+    pub key: SpanKey,
+    /// Its terms.
+    pub ask: Ask,
+    /// Whether it can be matched now.
+    pub usable: bool,
+    /// Since when the span is held.
+    pub since: Tick,
+    /// Stages it executes for this span now.
+    pub executing: u16,
+    /// Stages it checks for this span now.
+    pub checking: u16,
+}
+
+/// A provider, whole.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
+pub struct ProviderView {
+    /// Its controller.
+    pub controller: AccountId,
+    /// Its worker account.
+    pub worker: AccountId,
+    /// Its node's peer id, bytes; empty while unknown.
+    pub peer: Vec<u8>,
+    /// Whether it takes new work.
+    pub active: bool,
+    /// Its provider bond.
+    pub bond: Balance,
+    /// What of it is free to back new work.
+    pub free: Balance,
+    /// Penalty score, per thousand.
+    pub penalty_permille: u32,
+    /// What it says of its hardware.
+    pub hardware: HardwareProfile,
+    /// Its offers.
+    pub asks: Vec<AskView>,
+}
+
+/// What a job would cost, and who would run it, at this block.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
+pub struct Quote {
+    /// Held at submission.
+    pub escrow: Balance,
+    /// Stage by stage: the layers, the most work, and the executor with its price, or the reason why there is none.
+    pub stages: Vec<(Span, WorkUnits, Result<(AccountId, Balance), NoMatch>)>,
+}
+
 /// What a worker owes, in one job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, TypeInfo)]
 pub enum Duty {
@@ -130,6 +179,12 @@ sp_api::decl_runtime_apis! {
         fn receipt(job: JobHash) -> Option<Receipt>;
         /// Every model that can be used.
         fn models() -> Vec<traits::ModelInfo>;
+        /// Every provider.
+        fn providers() -> Vec<ProviderView>;
+        /// What this job would cost now. None if the specification itself is refused.
+        fn quote(spec: JobSpec) -> Option<Quote>;
+        /// The parameters that a new job would be bound to.
+        fn params() -> Params;
         /// The spans of a model's template.
         fn template(model: ModelId, template: u8) -> Option<Vec<Span>>;
         /// Builds the payload of `verification.answer(answers)` for the worker account, with this nonce, mortal from block
