@@ -1,0 +1,3 @@
+//! The exact inference engine.
+
+pub mod kernels;
