@@ -1,3 +1,5 @@
 //! The exact inference engine.
 
+pub mod hex;
 pub mod kernels;
+pub mod package;
