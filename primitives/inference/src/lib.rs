@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`types`] | identities, the job specification, answers, receipts |
 //! | [`digest`] | every domain-separated digest of the protocol (protocol section 1) |
+//! | [`hash`] | BLAKE2b by the host, for Merkle trees in the runtime |
 //! | [`market`] | escrow, the second-score auction, exposure, settlement legs (protocol sections 2 to 4) |
 //! | [`quorum`] | the verdict of a set of votes, and the draw of checkers by bond (protocol section 5) |
 //! | [`slash`] | how much, and who gets what (protocol section 7) |
@@ -20,6 +21,7 @@ extern crate alloc;
 
 pub mod api;
 pub mod digest;
+pub mod hash;
 pub mod market;
 pub mod params;
 pub mod quorum;

@@ -1,11 +1,11 @@
 //! Market arithmetic: escrow, exposure, the second-score reverse auction (protocol sections 2 to 4). Pure; rounding is stated
 //! at each division, and always favours the escrow that has to cover a cost, or the client where money returns.
 
-use crate::{AccountId, Balance, NoMatch, Params, WorkUnits};
+use crate::{traits::ModelDirectory, AccountId, Balance, NoMatch, Params, SpanKey, WorkUnits};
 use alloc::vec::Vec;
 use polkadot_sdk::{
     sp_core::H256,
-    sp_runtime::{helpers_128bit::multiply_by_rational_with_rounding, Perbill, Rounding},
+    sp_runtime::{helpers_128bit::multiply_by_rational_with_rounding, Perbill, Rounding, Saturating},
 };
 
 /// `a * b / c`, rounded up; `None` if it does not fit or `c` is 0.
@@ -122,10 +122,30 @@ pub fn auction(bids: &[Bid], base_price: Balance, client_max: Balance) -> Result
     Ok(Award { winner, price })
 }
 
-/// Ticks an executor has: `run_base + ceil(work / rate) + extra`, for the slowest stage of the ring.
+/// Ticks an executor has, alone: `run_base + ceil(work / rate) + extra`.
 pub fn run_ticks(params: &Params, work: WorkUnits, rate: WorkUnits, extra: u32) -> u32 {
-    let run = work.div_ceil(rate.max(params.min_rate).max(1));
-    params.run_base.saturating_add(run.min(u32::MAX.into()) as u32).saturating_add(extra)
+    params.run_base.saturating_add(work_ticks(params, work, rate)).saturating_add(extra)
+}
+
+/// Ticks the whole ring has: its stages take turns over every token, so their times add up:
+/// `run_base + sum over stages of ceil(work / rate) + extra`.
+pub fn ring_ticks(params: &Params, stages: impl IntoIterator<Item = (WorkUnits, WorkUnits)>, extra: u32) -> u32 {
+    stages
+        .into_iter()
+        .fold(run_ticks(params, 0, params.min_rate, extra), |sum, (work, rate)| sum.saturating_add(work_ticks(params, work, rate)))
+}
+
+/// Ticks that `work` takes at `rate`, rounded up; never slower than the slowest rate that an ask may state.
+pub fn work_ticks(params: &Params, work: WorkUnits, rate: WorkUnits) -> u32 {
+    work.div_ceil(rate.max(params.min_rate).max(1)).min(u32::MAX.into()) as u32
+}
+
+/// Work of one stage of a job with `input_len` prompt ids and `new_tokens` generated ones: the last id is never fed back, so
+/// `input_len + new_tokens - 1` positions are computed, and logits from the last prompt id on (`docs/exact.md`, section 9).
+/// Re-executing it in one prefill is the same work. `None` if the model or the span is unknown.
+pub fn stage_work<M: ModelDirectory>(key: &SpanKey, input_len: u32, new_tokens: u32) -> Option<WorkUnits> {
+    let positions = input_len.saturating_add(new_tokens).saturating_sub(1);
+    M::work(key, 0, positions, input_len.saturating_sub(1))
 }
 
 #[cfg(test)]
@@ -159,6 +179,14 @@ mod tests {
     #[test]
     fn auction_ties_go_to_the_tie_break_not_to_the_order() {
         assert_eq!(auction(&[bid(9, 5, 0), bid(1, 5, 0)], 9, 9), Ok(Award { winner: 1, price: 5 }));
+    }
+
+    #[test]
+    fn ring_ticks_adds_the_stages() {
+        let p = Params { run_base: 10, min_rate: 100, ..Params::public() };
+        assert_eq!(run_ticks(&p, 1_001, 500, 4), 17);
+        assert_eq!(ring_ticks(&p, [(1_001, 500), (100, 1)], 4), 18, "a rate below the least counts as the least");
+        assert_eq!(ring_ticks(&p, [], 0), 10);
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use crate::{Balance, Tick, WorkUnits};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
-use polkadot_sdk::sp_runtime::{Perbill, RuntimeDebug};
+use polkadot_sdk::sp_runtime::Perbill;
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
 /// Market and checking parameters. A change makes a new version; open jobs keep theirs.
 #[derive(
-    Clone, PartialEq, Eq, RuntimeDebug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Serialize, Deserialize,
+    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Serialize, Deserialize,
 )]
 pub struct Params {
     /// Reserve price per work unit: no executor is paid more (protocol section 3). Fixed until the posted-price controller.
