@@ -60,18 +60,8 @@ impl BlockedKv<'_> {
     #[inline]
     fn half(&self, position: usize, half: usize) -> &[i16] {
         let block_len = self.block_len.max(1);
-        let block = self
-            .blocks
-            .get(position / block_len)
-            .copied()
-            .unwrap_or(&[]);
-        row(
-            block,
-            position % block_len,
-            2 * self.head_dim,
-            half * self.head_dim,
-            self.head_dim,
-        )
+        let block = self.blocks.get(position / block_len).copied().unwrap_or(&[]);
+        row(block, position % block_len, 2 * self.head_dim, half * self.head_dim, self.head_dim)
     }
 }
 
@@ -150,11 +140,7 @@ impl HeadScale {
 /// The keys of position `p` of a decoder: `j <= p`, with a `window > 0` also `j > p - window`.
 pub const fn causal_keys(p: usize, window: u32) -> Range<usize> {
     let end = p.saturating_add(1);
-    let start = if window == 0 {
-        0
-    } else {
-        end.saturating_sub(window as usize)
-    };
+    let start = if window == 0 { 0 } else { end.saturating_sub(window as usize) };
     start..end
 }
 
@@ -162,19 +148,13 @@ pub const fn causal_keys(p: usize, window: u32) -> Range<usize> {
 #[inline]
 pub fn dot_i16(a: &[i16], b: &[i16]) -> i64 {
     debug_assert_eq!(a.len(), b.len());
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| i64::from(i32::from(*a) * i32::from(*b)))
-        .sum()
+    a.iter().zip(b).map(|(a, b)| i64::from(i32::from(*a) * i32::from(*b))).sum()
 }
 
 /// One entry of the output from the weighted sum of values and the reciprocal of the sum of weights.
 #[inline]
 pub const fn finish_attention(sum: i64, z: Reciprocal) -> i32 {
-    sat32(rsh(
-        rsh(sum, z.b.saturating_sub(16)).saturating_mul(z.r),
-        38,
-    ))
+    sat32(rsh(rsh(sum, z.b.saturating_sub(16)).saturating_mul(z.r), 38))
 }
 
 /// One query head of one token.

@@ -36,10 +36,7 @@ pub fn row_leaf<H: Hasher>(h: &[i32]) -> Digest {
 /// The leaf hash of one position's tail: the residual row after the attention line of the span's last
 /// layer, then the input and exponent of each down projection executed, in order (of experts: the order
 /// of [`route`](crate::mlp::route)).
-pub fn tail_leaf<'a, H: Hasher>(
-    h: &[i32],
-    downs: impl IntoIterator<Item = (&'a [i16], i32)>,
-) -> Digest {
+pub fn tail_leaf<'a, H: Hasher>(h: &[i32], downs: impl IntoIterator<Item = (&'a [i16], i32)>) -> Digest {
     let mut hasher = leaf_hasher::<H>();
     hasher.update_i32(h);
     for (q, e_x) in downs {
@@ -85,11 +82,7 @@ impl<H: Hasher> Default for KvHeadBuilder<H> {
 impl<H: Hasher> KvHeadBuilder<H> {
     /// No position yet.
     pub fn new() -> Self {
-        Self {
-            list: ListBuilder::new(),
-            block: leaf_hasher(),
-            filled: 0,
-        }
+        Self { list: ListBuilder::new(), block: leaf_hasher(), filled: 0 }
     }
 
     /// Appends a position's key and value, each `[D]`.
@@ -130,10 +123,7 @@ pub struct KvBuilder<H> {
 impl<H: Hasher> KvBuilder<H> {
     /// For a span of `layers` layers with `n_kv` kv heads each.
     pub fn new(layers: usize, n_kv: usize) -> Self {
-        Self {
-            heads: alloc::vec![KvHeadBuilder::new(); layers.saturating_mul(n_kv)],
-            n_kv,
-        }
+        Self { heads: alloc::vec![KvHeadBuilder::new(); layers.saturating_mul(n_kv)], n_kv }
     }
 
     /// The builder of one kv head; `layer` counts from the span's first. `None` outside of the span.
@@ -141,8 +131,7 @@ impl<H: Hasher> KvBuilder<H> {
         if kv_head >= self.n_kv {
             return None;
         }
-        self.heads
-            .get_mut(layer.checked_mul(self.n_kv)?.checked_add(kv_head)?)
+        self.heads.get_mut(layer.checked_mul(self.n_kv)?.checked_add(kv_head)?)
     }
 
     /// All builders, (layer, kv head) in order: for hashing on several threads.
@@ -205,32 +194,16 @@ impl StageRootInput {
     /// The stage root.
     pub fn root<H: Hasher>(&self) -> Digest {
         let (max_new, t, top_k, top_p, seed) = match &self.generation {
-            Some(Generation {
-                max_new,
-                sampling: s,
-            }) => (*max_new, u32::from(s.temperature), s.top_k, s.top_p, s.seed),
+            Some(Generation { max_new, sampling: s }) => (*max_new, u32::from(s.temperature), s.top_k, s.top_p, s.seed),
             None => (0, 0, 0, 0, [0; 32]),
         };
         let mut hasher = H::default();
         hasher.update(&[STAGE]);
         hasher.update_u32(&[SPEC_ID]);
         hasher.update(&self.model_root);
-        hasher.update_u32(&[
-            self.first_layer,
-            self.end_layer,
-            self.t_in,
-            max_new,
-            t,
-            top_k,
-            top_p,
-        ]);
+        hasher.update_u32(&[self.first_layer, self.end_layer, self.t_in, max_new, t, top_k, top_p]);
         hasher.update(&seed);
-        for root in [
-            &self.in_root,
-            &self.out_root,
-            &self.kv_root,
-            &self.tail_root,
-        ] {
+        for root in [&self.in_root, &self.out_root, &self.kv_root, &self.tail_root] {
             hasher.update(root);
         }
         hasher.finish()

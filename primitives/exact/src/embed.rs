@@ -17,23 +17,14 @@ impl EmbeddingRow<'_> {
     fn entry(&self, i: usize, f_h: u32) -> i64 {
         let RowScale { m, k } = RowScale::unpack(self.scale);
         let weight = self.weights.get(i).copied().unwrap_or(0);
-        i64::from(scale32(
-            i64::from(weight),
-            m,
-            k.saturating_sub_unsigned(f_h),
-        ))
+        i64::from(scale32(i64::from(weight), m, k.saturating_sub_unsigned(f_h)))
     }
 }
 
 /// The residual row of one token: `token` of id x, `position` of p where the model has flag 8.
 ///
 /// Shapes: the rows and `h` have `d` entries; `h` is Q`f_h`. The embedding norm, if any, follows.
-pub fn embed_row(
-    token: EmbeddingRow<'_>,
-    position: Option<EmbeddingRow<'_>>,
-    f_h: u32,
-    h: &mut [i32],
-) {
+pub fn embed_row(token: EmbeddingRow<'_>, position: Option<EmbeddingRow<'_>>, f_h: u32, h: &mut [i32]) {
     debug_assert_eq!(token.weights.len(), h.len());
     debug_assert!(position.is_none_or(|p| p.weights.len() == h.len()));
     for (i, h) in h.iter_mut().enumerate() {

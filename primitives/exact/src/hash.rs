@@ -39,11 +39,7 @@ pub trait Hasher: Clone + Default {
 }
 
 /// One BLAKE2b block at a time, so that no row is ever copied to the heap to be hashed.
-fn update_chunked<H: Hasher, T: Copy, const N: usize>(
-    hasher: &mut H,
-    values: &[T],
-    bytes: impl Fn(T) -> [u8; N],
-) {
+fn update_chunked<H: Hasher, T: Copy, const N: usize>(hasher: &mut H, values: &[T], bytes: impl Fn(T) -> [u8; N]) {
     const BUFFER: usize = 512;
     let mut buffer = [0u8; BUFFER];
     for chunk in values.chunks(BUFFER / N) {

@@ -4,8 +4,11 @@
 //! that sizes and work computed from it do not overflow. What lies in the layers' own constants is checked
 //! in [`statics`](crate::statics).
 
+mod error;
+
+pub use error::{Field, HeaderError};
+
 use alloc::vec::Vec;
-use core::fmt;
 
 use crate::commit::SPEC_ID;
 use crate::hash::Digest;
@@ -171,204 +174,23 @@ pub struct Header {
     pub chat_template: Digest,
 }
 
-/// A numeric field of a header, as the specification names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// The first word.
-    SpecId,
-    /// Decoder or encoder.
-    Kind,
-    /// Number of token ids.
-    Vocab,
-    /// Positions.
-    Context,
-    /// `d`.
-    Width,
-    /// `L`.
-    Layers,
-    /// `n_q`.
-    QueryHeads,
-    /// `n_kv`.
-    KvHeads,
-    /// `D`.
-    HeadDim,
-    /// Rotated entries.
-    Rot,
-    /// `f`.
-    Hidden,
-    /// Experts of a layer.
-    Experts,
-    /// Experts of a token.
-    ExpertsPerToken,
-    /// `F_h`.
-    StreamFraction,
-    /// Flags.
-    Flags,
-    /// Gate function.
-    Activation,
-    /// Place of the norms.
-    Placement,
-    /// Number of rope tables.
-    RopeTables,
-    /// `c_L`.
-    FinalCapScale,
-    /// `sigma_L`.
-    FinalCapShift,
-    /// `cap_L`.
-    FinalCap,
-    /// Pooling.
-    Pool,
-    /// Number of eos ids.
-    EosCount,
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SpecId => "spec id",
-            Self::Kind => "kind",
-            Self::Vocab => "vocab",
-            Self::Context => "context",
-            Self::Width => "d",
-            Self::Layers => "L",
-            Self::QueryHeads => "n_q",
-            Self::KvHeads => "n_kv",
-            Self::HeadDim => "D",
-            Self::Rot => "rot",
-            Self::Hidden => "f",
-            Self::Experts => "experts",
-            Self::ExpertsPerToken => "experts per token",
-            Self::StreamFraction => "F_h",
-            Self::Flags => "flags",
-            Self::Activation => "activation",
-            Self::Placement => "placement",
-            Self::RopeTables => "rope tables",
-            Self::FinalCapScale => "c_L",
-            Self::FinalCapShift => "sigma_L",
-            Self::FinalCap => "cap_L",
-            Self::Pool => "pool",
-            Self::EosCount => "eos count",
-        })
-    }
-}
-
-/// Why a header has no semantics. Values are the field's 32 bits unsigned: no field may be negative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeaderError {
-    /// The bytes are not `92 + 4 * (eos count) + 64` long.
-    Length {
-        /// Bytes that the fields ask for.
-        expected: u64,
-        /// Bytes given.
-        found: u64,
-    },
-    /// A field lies outside of its range, which may depend on the fields before it.
-    OutOfRange {
-        /// Which.
-        field: Field,
-        /// Its value.
-        value: u32,
-        /// Lowest value allowed here.
-        min: u32,
-        /// Highest value allowed here.
-        max: u32,
-    },
-    /// `D` or `rot` is odd: entries are rotated in pairs.
-    Odd {
-        /// Which.
-        field: Field,
-        /// Its value.
-        value: u32,
-    },
-    /// `n_q * D` exceeds the in-features of the output projection.
-    QueryWidth(u32),
-    /// `n_kv` does not divide `n_q`.
-    KvHeads {
-        /// `n_q`.
-        query_heads: u32,
-        /// `n_kv`.
-        kv_heads: u32,
-    },
-    /// Flag bits without a meaning.
-    UnknownFlags(u32),
-    /// Flag bits that this kind of model must leave 0: its head's in an encoder, the router's in a dense
-    /// model.
-    UnusedFlags(u32),
-    /// A decoder without flag 10, the final norm.
-    NoFinalNorm,
-    /// The eos id at this index is not above the one before it.
-    EosOrder(u32),
-    /// The eos id at this index is not below `vocab`.
-    EosRange(u32),
-}
-
-impl fmt::Display for HeaderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Length { expected, found } => {
-                write!(
-                    f,
-                    "the header is {found} bytes long; its fields ask for {expected}"
-                )
-            }
-            Self::OutOfRange {
-                field,
-                value,
-                min,
-                max,
-            } => {
-                write!(f, "{field} is {value}; {min}..={max} is allowed here")
-            }
-            Self::Odd { field, value } => write!(f, "{field} is {value}; it must be even"),
-            Self::QueryWidth(width) => {
-                write!(
-                    f,
-                    "n_q * D is {width}; at most {} is allowed",
-                    limits::IN_FEATURES
-                )
-            }
-            Self::KvHeads {
-                query_heads,
-                kv_heads,
-            } => {
-                write!(f, "n_kv = {kv_heads} does not divide n_q = {query_heads}")
-            }
-            Self::UnknownFlags(bits) => {
-                write!(f, "flag bits {bits:#x} have no meaning; clear them")
-            }
-            Self::UnusedFlags(bits) => {
-                write!(
-                    f,
-                    "flag bits {bits:#x} have no use in this kind of model; clear them"
-                )
-            }
-            Self::NoFinalNorm => f.write_str("a decoder has a final norm; set flag 10"),
-            Self::EosOrder(i) => write!(
-                f,
-                "eos id {i} is not above the one before it; sort, no repeats"
-            ),
-            Self::EosRange(i) => write!(f, "eos id {i} is not below vocab"),
-        }
-    }
-}
-
-impl core::error::Error for HeaderError {}
-
 /// The words before the eos ids.
 const FIXED_WORDS: usize = 23;
 
 /// The bytes after the eos ids.
 const DIGEST_BYTES: usize = 64;
 
+/// The length of a header with this many eos ids.
+pub(crate) const fn encoded_bytes(eos: u64) -> u64 {
+    4 * (FIXED_WORDS as u64 + eos) + DIGEST_BYTES as u64
+}
+
 impl Header {
     /// Decodes and checks a header; the bytes are what `blob(header)` hashes.
     ///
     /// Total: every input gives a header or an error, and what is allocated never exceeds the input.
     pub fn parse(bytes: &[u8]) -> Result<Self, HeaderError> {
-        let length = |eos: u64| HeaderError::Length {
-            expected: 4 * (FIXED_WORDS as u64 + eos) + DIGEST_BYTES as u64,
-            found: bytes.len() as u64,
-        };
+        let length = |eos: u64| HeaderError::Length { expected: encoded_bytes(eos), found: bytes.len() as u64 };
         let Some((fixed, rest)) = bytes.split_at_checked(4 * FIXED_WORDS) else {
             return Err(length(0));
         };
@@ -484,11 +306,8 @@ impl Header {
         in_range(Field::Layers, self.layers, 1, COUNT)?;
         in_range(Field::QueryHeads, self.query_heads, 1, COUNT)?;
         in_range(Field::KvHeads, self.kv_heads, 1, self.query_heads)?;
-        if self.query_heads % self.kv_heads != 0 {
-            return Err(HeaderError::KvHeads {
-                query_heads: self.query_heads,
-                kv_heads: self.kv_heads,
-            });
+        if !self.query_heads.is_multiple_of(self.kv_heads) {
+            return Err(HeaderError::KvHeads { query_heads: self.query_heads, kv_heads: self.kv_heads });
         }
         in_range(Field::HeadDim, self.head_dim, 2, HEAD_DIM)?;
         even(Field::HeadDim, self.head_dim)?;
@@ -498,27 +317,14 @@ impl Header {
         }
         // A table that no layer can name has no use: at most one per layer.
         in_range(Field::RopeTables, self.rope_tables, 0, self.layers)?;
-        let (min, max) = if self.rope_tables == 0 {
-            (0, 0)
-        } else {
-            (2, self.head_dim)
-        };
+        let (min, max) = if self.rope_tables == 0 { (0, 0) } else { (2, self.head_dim) };
         in_range(Field::Rot, self.rot, min, max)?;
         even(Field::Rot, self.rot)?;
         in_range(Field::Hidden, self.hidden, 1, IN_FEATURES)?;
         in_range(Field::Experts, self.experts, 0, COUNT)?;
-        let (min, max) = if self.experts == 0 {
-            (0, 0)
-        } else {
-            (1, self.experts.min(EXPERTS_PER_TOKEN))
-        };
+        let (min, max) = if self.experts == 0 { (0, 0) } else { (1, self.experts.min(EXPERTS_PER_TOKEN)) };
         in_range(Field::ExpertsPerToken, self.experts_per_token, min, max)?;
-        in_range(
-            Field::StreamFraction,
-            self.f_h,
-            STREAM_FRACTION.0,
-            STREAM_FRACTION.1,
-        )
+        in_range(Field::StreamFraction, self.f_h, STREAM_FRACTION.0, STREAM_FRACTION.1)
     }
 
     fn validate_flags(&self) -> Result<(), HeaderError> {
@@ -555,12 +361,7 @@ impl Header {
             Kind::Decoder => ((Pool::None, Pool::None), self.vocab),
             Kind::Encoder => ((Pool::Mean, Pool::First), 0),
         };
-        in_range(
-            Field::Pool,
-            self.pool as u32,
-            pools.0 as u32,
-            pools.1 as u32,
-        )?;
+        in_range(Field::Pool, self.pool as u32, pools.0 as u32, pools.1 as u32)?;
         let count = u32::try_from(self.eos.len()).unwrap_or(u32::MAX);
         in_range(Field::EosCount, count, 0, eos)?;
         for (i, pair) in (1u32..).zip(self.eos.windows(2)) {
@@ -596,21 +397,13 @@ impl Header {
 
     /// The kv head that a query head reads: `floor(head * n_kv / n_q)`.
     pub const fn kv_head_of(&self, query_head: u32) -> u32 {
-        let n_q = if self.query_heads == 0 {
-            1
-        } else {
-            self.query_heads
-        };
+        let n_q = if self.query_heads == 0 { 1 } else { self.query_heads };
         (query_head as u64 * self.kv_heads as u64 / n_q as u64) as u32
     }
 }
 
 pub(crate) fn word(bytes: &[u8]) -> u32 {
-    bytes
-        .iter()
-        .take(4)
-        .rev()
-        .fold(0, |w, b| (w << 8) | u32::from(*b))
+    bytes.iter().take(4).rev().fold(0, |w, b| (w << 8) | u32::from(*b))
 }
 
 fn digest(bytes: &[u8]) -> Digest {
@@ -622,12 +415,7 @@ fn digest(bytes: &[u8]) -> Digest {
 }
 
 const fn out_of_range(field: Field, value: u32, min: u32, max: u32) -> HeaderError {
-    HeaderError::OutOfRange {
-        field,
-        value,
-        min,
-        max,
-    }
+    HeaderError::OutOfRange { field, value, min, max }
 }
 
 fn in_range(field: Field, value: u32, min: u32, max: u32) -> Result<(), HeaderError> {
@@ -639,7 +427,7 @@ fn in_range(field: Field, value: u32, min: u32, max: u32) -> Result<(), HeaderEr
 }
 
 fn even(field: Field, value: u32) -> Result<(), HeaderError> {
-    if value % 2 == 0 {
+    if value.is_multiple_of(2) {
         Ok(())
     } else {
         Err(HeaderError::Odd { field, value })

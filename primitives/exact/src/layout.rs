@@ -3,7 +3,7 @@
 //! `model_root` is the list over [`Header::entries`]: the layer root of a layer, the blob of its one part
 //! for every other entry. A layer root is the list over the blobs of [`Header::layer_parts`].
 
-use crate::header::{Flags, Header, Kind, Placement};
+use crate::header::{encoded_bytes, Flags, Header, Kind, Placement};
 
 /// Parts of an entry's file begin at multiples of this; the padding is not hashed.
 pub const PART_ALIGNMENT: u64 = 64;
@@ -180,92 +180,55 @@ pub struct Tensor {
 impl Tensor {
     /// Bytes.
     pub const fn size(&self) -> u64 {
-        self.shape[0]
-            .saturating_mul(self.shape[1])
-            .saturating_mul(self.element.size())
+        self.shape[0].saturating_mul(self.shape[1]).saturating_mul(self.element.size())
     }
 }
 
 impl Layout {
     /// The arrays of the part, in order.
     pub fn tensors(&self) -> impl Iterator<Item = Tensor> {
-        let matrix = |role, element, rows: u32, columns: u32| {
-            Some((role, element, [u64::from(rows), u64::from(columns)]))
-        };
+        let matrix =
+            |role, element, rows: u32, columns: u32| Some((role, element, [u64::from(rows), u64::from(columns)]));
         let vector = |role, element, n| matrix(role, element, n, 1);
         let list = match *self {
             Self::Header { bytes } => [Some((Role::Raw, Element::U8, [bytes, 1])), None, None],
-            Self::RopeTables {
-                tables,
-                positions,
-                rot,
-            } => {
+            Self::RopeTables { tables, positions, rot } => {
                 let rows = u64::from(tables) * u64::from(positions);
-                [
-                    Some((Role::Rope, Element::I32, [rows, u64::from(rot)])),
-                    None,
-                    None,
-                ]
+                [Some((Role::Rope, Element::I32, [rows, u64::from(rot)])), None, None]
             }
             Self::Scales { out } => [vector(Role::Scales, Element::U32, out), None, None],
             Self::Linear { out, input, bias } => [
                 matrix(Role::Weights, Element::I8, out, input),
                 vector(Role::Scales, Element::U32, out),
-                if bias {
-                    vector(Role::Bias, Element::I32, out)
-                } else {
-                    None
-                },
+                if bias { vector(Role::Bias, Element::I32, out) } else { None },
             ],
             Self::Norm { n, bias } => [
                 vector(Role::NormConstants, Element::I32, 3),
                 vector(Role::Gain, Element::I32, n),
-                if bias {
-                    vector(Role::Bias, Element::I32, n)
-                } else {
-                    None
-                },
+                if bias { vector(Role::Bias, Element::I32, n) } else { None },
             ],
             Self::Statics { words } => [vector(Role::Statics, Element::I32, words), None, None],
         };
-        list.into_iter()
-            .flatten()
-            .scan(0u64, |end, (role, element, shape)| {
-                let tensor = Tensor {
-                    role,
-                    element,
-                    shape,
-                    offset: *end,
-                };
-                *end = end.saturating_add(tensor.size());
-                Some(tensor)
-            })
+        list.into_iter().flatten().scan(0u64, |end, (role, element, shape)| {
+            let tensor = Tensor { role, element, shape, offset: *end };
+            *end = end.saturating_add(tensor.size());
+            Some(tensor)
+        })
     }
 
     /// Bytes.
     pub fn size(&self) -> u64 {
-        self.tensors()
-            .fold(0, |sum, t| sum.saturating_add(t.size()))
+        self.tensors().fold(0, |sum, t| sum.saturating_add(t.size()))
     }
 }
 
 impl Header {
     /// The entries of the package, in order of `model_root`.
     pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
-        let front = [
-            Entry::Header,
-            Entry::Tables,
-            Entry::Embedding,
-            Entry::Positions,
-            Entry::EmbeddingNorm,
-        ];
+        let front = [Entry::Header, Entry::Tables, Entry::Embedding, Entry::Positions, Entry::EmbeddingNorm];
         let layers = (0..self.layers).map(Entry::Layer);
         let back = [Entry::FinalNorm, Entry::Head];
-        front
-            .into_iter()
-            .chain(layers)
-            .chain(back)
-            .filter(|e| self.has_entry(*e))
+        front.into_iter().chain(layers).chain(back).filter(|e| self.has_entry(*e))
     }
 
     /// Whether the package has this entry.
@@ -298,15 +261,10 @@ impl Header {
         let whole = match entry {
             Entry::Layer(_) => None,
             _ if !self.has_entry(entry) => None,
-            _ => Some(Part {
-                name: PartName::Whole,
-                layout: self.entry_layout(entry),
-            }),
+            _ => Some(Part { name: PartName::Whole, layout: self.entry_layout(entry) }),
         };
         let layer = matches!(entry, Entry::Layer(_)) && self.has_entry(entry);
-        whole
-            .into_iter()
-            .chain(layer.then(|| self.layer_parts()).into_iter().flatten())
+        whole.into_iter().chain(layer.then(|| self.layer_parts()).into_iter().flatten())
     }
 
     /// The parts of any layer, in order: all layers have the same.
@@ -331,28 +289,19 @@ impl Header {
         let mlps = if self.experts == 0 { 1 } else { self.experts };
         let mlp = (0..mlps).flat_map(move |i| {
             let expert = (self.experts > 0).then_some(i);
-            [
-                (gated, PartName::Gate(expert)),
-                (true, PartName::Up(expert)),
-                (true, PartName::Down(expert)),
-            ]
+            [(gated, PartName::Gate(expert)), (true, PartName::Up(expert)), (true, PartName::Down(expert))]
         });
         attention
             .into_iter()
             .chain(mlp)
             .filter(|(present, _)| *present)
-            .map(|(_, name)| Part {
-                name,
-                layout: self.layer_part_layout(name),
-            })
+            .map(|(_, name)| Part { name, layout: self.layer_part_layout(name) })
     }
 
     /// The offset of each part in its entry's file, and the part.
     pub fn file_parts(&self, entry: Entry) -> impl Iterator<Item = (u64, Part)> + '_ {
         self.parts(entry).scan(0u64, |end, part| {
-            let start = end
-                .checked_next_multiple_of(PART_ALIGNMENT)
-                .unwrap_or(u64::MAX);
+            let start = end.checked_next_multiple_of(PART_ALIGNMENT).unwrap_or(u64::MAX);
             *end = start.saturating_add(part.layout.size());
             Some((start, part))
         })
@@ -360,52 +309,25 @@ impl Header {
 
     /// Bytes of an entry's file: the end of its last part, without padding.
     pub fn file_size(&self, entry: Entry) -> u64 {
-        self.file_parts(entry)
-            .last()
-            .map_or(0, |(start, part)| start.saturating_add(part.layout.size()))
+        self.file_parts(entry).last().map_or(0, |(start, part)| start.saturating_add(part.layout.size()))
     }
 
     /// Words of a layer's statics: 5, then 3 (5 with soft-cap) per query head and 1 per kv head.
     pub const fn statics_words(&self) -> u32 {
-        let per_query_head = if self.flags.has(Flags::SOFT_CAP) {
-            5
-        } else {
-            3
-        };
-        self.query_heads
-            .saturating_mul(per_query_head)
-            .saturating_add(self.kv_heads)
-            .saturating_add(5)
+        let per_query_head = if self.flags.has(Flags::SOFT_CAP) { 5 } else { 3 };
+        self.query_heads.saturating_mul(per_query_head).saturating_add(self.kv_heads).saturating_add(5)
     }
 
     fn entry_layout(&self, entry: Entry) -> Layout {
         match entry {
             // A layer has no single part; `parts` does not ask.
-            Entry::Header | Entry::Layer(_) => Layout::Header {
-                bytes: 156 + 4 * self.eos.len() as u64,
-            },
-            Entry::Tables => Layout::RopeTables {
-                tables: self.rope_tables,
-                positions: self.context,
-                rot: self.rot,
-            },
-            Entry::Embedding => Layout::Linear {
-                out: self.vocab,
-                input: self.d,
-                bias: false,
-            },
-            Entry::Positions => Layout::Linear {
-                out: self.context,
-                input: self.d,
-                bias: false,
-            },
+            Entry::Header | Entry::Layer(_) => Layout::Header { bytes: encoded_bytes(self.eos.len() as u64) },
+            Entry::Tables => Layout::RopeTables { tables: self.rope_tables, positions: self.context, rot: self.rot },
+            Entry::Embedding => Layout::Linear { out: self.vocab, input: self.d, bias: false },
+            Entry::Positions => Layout::Linear { out: self.context, input: self.d, bias: false },
             Entry::EmbeddingNorm | Entry::FinalNorm => self.stream_norm(),
             Entry::Head if self.flags.has(Flags::SHARED_HEAD) => Layout::Scales { out: self.vocab },
-            Entry::Head => Layout::Linear {
-                out: self.vocab,
-                input: self.d,
-                bias: false,
-            },
+            Entry::Head => Layout::Linear { out: self.vocab, input: self.d, bias: false },
         }
     }
 
@@ -413,35 +335,22 @@ impl Header {
         let flag = |f| self.flags.has(f);
         let linear = |out, input, bias| Layout::Linear { out, input, bias };
         match name {
-            PartName::Whole | PartName::Statics => Layout::Statics {
-                words: self.statics_words(),
-            },
-            PartName::AttentionNorm
-            | PartName::AttentionOutNorm
-            | PartName::MlpNorm
-            | PartName::MlpOutNorm => self.stream_norm(),
-            // QK-norm is RMS also where the other norms are LayerNorm.
-            PartName::QueryNorm | PartName::KeyNorm => Layout::Norm {
-                n: self.head_dim,
-                bias: false,
-            },
-            PartName::Query => linear(self.query_width(), self.d, flag(Flags::QKV_BIAS)),
-            PartName::Key | PartName::Value => {
-                linear(self.kv_width(), self.d, flag(Flags::QKV_BIAS))
+            PartName::Whole | PartName::Statics => Layout::Statics { words: self.statics_words() },
+            PartName::AttentionNorm | PartName::AttentionOutNorm | PartName::MlpNorm | PartName::MlpOutNorm => {
+                self.stream_norm()
             }
+            // QK-norm is RMS also where the other norms are LayerNorm.
+            PartName::QueryNorm | PartName::KeyNorm => Layout::Norm { n: self.head_dim, bias: false },
+            PartName::Query => linear(self.query_width(), self.d, flag(Flags::QKV_BIAS)),
+            PartName::Key | PartName::Value => linear(self.kv_width(), self.d, flag(Flags::QKV_BIAS)),
             PartName::Output => linear(self.d, self.query_width(), flag(Flags::OUTPUT_BIAS)),
             PartName::Router => linear(self.experts, self.d, flag(Flags::MLP_BIAS)),
-            PartName::Gate(_) | PartName::Up(_) => {
-                linear(self.hidden, self.d, flag(Flags::MLP_BIAS))
-            }
+            PartName::Gate(_) | PartName::Up(_) => linear(self.hidden, self.d, flag(Flags::MLP_BIAS)),
             PartName::Down(_) => linear(self.d, self.hidden, flag(Flags::MLP_BIAS)),
         }
     }
 
     fn stream_norm(&self) -> Layout {
-        Layout::Norm {
-            n: self.d,
-            bias: self.flags.has(Flags::LAYER_NORM),
-        }
+        Layout::Norm { n: self.d, bias: self.flags.has(Flags::LAYER_NORM) }
     }
 }

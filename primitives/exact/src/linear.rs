@@ -1,6 +1,6 @@
 //! Section 3: the linear layer, int8 weights times A15 activations.
 
-use crate::prim::{sat32, scale32};
+use crate::prim::{sat16, sat32, scale32};
 
 /// Products per i32 partial sum in [`dot_i8_i16`]: `256 * 2^7 * 2^15 = 2^30`, so that no pair of inputs,
 /// A15 or not, wraps.
@@ -19,10 +19,7 @@ impl RowScale {
     /// Splits the packed form.
     #[inline]
     pub const fn unpack(packed: u32) -> Self {
-        Self {
-            m: packed & 0x00ff_ffff,
-            k: (packed >> 24) as i32,
-        }
+        Self { m: packed & 0x00ff_ffff, k: (packed >> 24) as i32 }
     }
 
     /// The packed form; the bits of `m` and `k` beyond 24 and 8 are dropped.
@@ -40,9 +37,7 @@ pub fn dot_i8_i16(w: &[i8], q: &[i16]) -> i64 {
         .zip(q.chunks(CHUNK))
         .map(|(w, q)| {
             // Never wraps (see CHUNK); `wrapping_add` lets the compiler vectorise under overflow checks.
-            let sum = w.iter().zip(q).fold(0i32, |sum, (w, q)| {
-                sum.wrapping_add(i32::from(*w) * i32::from(*q))
-            });
+            let sum = w.iter().zip(q).fold(0i32, |sum, (w, q)| sum.wrapping_add(i32::from(*w) * i32::from(*q)));
             i64::from(sum)
         })
         .sum()
@@ -63,15 +58,7 @@ pub const fn finish_linear(acc: i64, scale: u32, bias: i32, e_x: i32, f_out: i32
 ///
 /// Shapes: `w` row-major `[out, in]`, `scales` and `y` `[out]`, `bias` `[out]` if any, `q` `[in]`.
 /// `q` is A15 with exponent `e_x`; `y` is Q`f_out`.
-pub fn linear_row(
-    w: &[i8],
-    scales: &[u32],
-    bias: Option<&[i32]>,
-    q: &[i16],
-    e_x: i32,
-    f_out: i32,
-    y: &mut [i32],
-) {
+pub fn linear_row(w: &[i8], scales: &[u32], bias: Option<&[i32]>, q: &[i16], e_x: i32, f_out: i32, y: &mut [i32]) {
     debug_assert_eq!(w.len(), scales.len() * q.len());
     debug_assert_eq!(scales.len(), y.len());
     debug_assert!(bias.is_none_or(|b| b.len() == y.len()));
@@ -91,4 +78,12 @@ pub fn linear_row(
 #[inline]
 fn bias_at(bias: Option<&[i32]>, i: usize) -> i32 {
     bias.and_then(|b| b.get(i)).copied().unwrap_or(0)
+}
+
+/// The values of a layer from its v projection (`F_out = -e_v`). Shapes: equal lengths.
+pub fn saturate_row(y: &[i32], v: &mut [i16]) {
+    debug_assert_eq!(y.len(), v.len());
+    for (y, v) in y.iter().zip(v) {
+        *v = sat16(i64::from(*y));
+    }
 }

@@ -78,11 +78,7 @@ impl<H: Hasher> Default for ListBuilder<H> {
 impl<H: Hasher> ListBuilder<H> {
     /// The empty list.
     pub const fn new() -> Self {
-        Self {
-            len: 0,
-            peaks: Vec::new(),
-            hasher: core::marker::PhantomData,
-        }
+        Self { len: 0, peaks: Vec::new(), hasher: core::marker::PhantomData }
     }
 
     /// Leaves so far.
@@ -140,11 +136,7 @@ impl<H: Hasher> Default for BlobBuilder<H> {
 impl<H: Hasher> BlobBuilder<H> {
     /// The empty blob.
     pub fn new() -> Self {
-        Self {
-            list: ListBuilder::new(),
-            piece: leaf_hasher(),
-            filled: 0,
-        }
+        Self { list: ListBuilder::new(), piece: leaf_hasher(), filled: 0 }
     }
 
     /// Appends bytes.

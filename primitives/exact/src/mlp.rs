@@ -69,11 +69,7 @@ pub fn gated(activation: Activation, gate: &[i32], up: &[i32], q: &mut [i16]) ->
 pub fn ungated(activation: Activation, up: &[i32], q: &mut [i16]) -> i32 {
     debug_assert_eq!(up.len(), q.len());
     let table = activation.table();
-    requantize_iter(
-        up.iter().map(|u| ungated_entry(table, *u)),
-        UNGATED_EXPONENT,
-        q,
-    )
+    requantize_iter(up.iter().map(|u| ungated_entry(table, *u)), UNGATED_EXPONENT, q)
 }
 
 /// One expert that a token goes through.
@@ -94,19 +90,13 @@ pub fn route(logits: &[i32], over_all: bool, chosen: &mut [ChosenExpert]) -> usi
     let mut n = 0;
     for (id, logit) in logits.iter().enumerate() {
         // Insertion keeps ties in order of id: a later expert passes only those strictly below it.
-        let at = chosen[..n]
-            .iter()
-            .position(|c| logits[c.id as usize] < *logit)
-            .unwrap_or(n);
+        let at = chosen[..n].iter().position(|c| logits[c.id as usize] < *logit).unwrap_or(n);
         if at >= chosen.len() {
             continue;
         }
         n = (n + 1).min(chosen.len());
         chosen[at..n].rotate_right(1);
-        chosen[at] = ChosenExpert {
-            id: id as u32,
-            weight: 0,
-        };
+        chosen[at] = ChosenExpert { id: id as u32, weight: 0 };
     }
     let max = max_of(logits.iter().map(|l| i64::from(*l)));
     let weight = |l: i32| softmax_weight(max, i64::from(l), LOG2E_Q16, 16);

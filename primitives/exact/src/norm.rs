@@ -31,9 +31,7 @@ impl RowNorm {
     /// The entry before normalising: `n * h - sum h`, or `h`.
     #[inline]
     pub const fn centre(&self, h: i32) -> i64 {
-        (h as i64)
-            .saturating_mul(self.multiplier)
-            .saturating_sub(self.sum)
+        (h as i64).saturating_mul(self.multiplier).saturating_sub(self.sum)
     }
 }
 
@@ -44,11 +42,7 @@ impl Norm<'_> {
             None => (1, 0),
             Some(_) => (h.len() as i64, h.iter().map(|v| i64::from(*v)).sum()),
         };
-        let mut row = RowNorm {
-            multiplier,
-            sum,
-            scale: UnitScale::from_sum(0, 0, Eps::ZERO),
-        };
+        let mut row = RowNorm { multiplier, sum, scale: UnitScale::from_sum(0, 0, Eps::ZERO) };
         row.scale = UnitScale::of(h.iter().map(|v| row.centre(*v)), self.eps);
         row
     }
@@ -68,11 +62,7 @@ impl Norm<'_> {
         self.check(h.len(), q.len());
         let row = self.statistics(h);
         let entries = h.iter().enumerate().map(|(i, h)| self.entry(&row, i, *h));
-        requantize_iter(
-            entries,
-            0i32.saturating_sub_unsigned(30u32.saturating_add(self.f_g)),
-            q,
-        )
+        requantize_iter(entries, 0i32.saturating_sub_unsigned(30u32.saturating_add(self.f_g)), q)
     }
 
     /// `to(F, norm)`: the normalised row in Q`f`. Shapes as in [`Self::a15`].
@@ -80,7 +70,7 @@ impl Norm<'_> {
         self.check(h.len(), out.len());
         let row = self.statistics(h);
         for (i, (h, out)) in h.iter().zip(out).enumerate() {
-            *out = self.to_entry(&row, f, i, *h);
+            *out = self.rounded(&row, f, i, *h);
         }
     }
 
@@ -89,7 +79,7 @@ impl Norm<'_> {
         self.check(h.len(), h.len());
         let row = self.statistics(h);
         for (i, h) in h.iter_mut().enumerate() {
-            *h = self.to_entry(&row, f, i, *h);
+            *h = self.rounded(&row, f, i, *h);
         }
     }
 
@@ -101,11 +91,8 @@ impl Norm<'_> {
     }
 
     #[inline]
-    fn to_entry(&self, row: &RowNorm, f: u32, i: usize, h: i32) -> i32 {
-        sat32(rsh(
-            self.entry(row, i, h),
-            (30u32.saturating_add(self.f_g)).saturating_sub(f),
-        ))
+    fn rounded(&self, row: &RowNorm, f: u32, i: usize, h: i32) -> i32 {
+        sat32(rsh(self.entry(row, i, h), (30u32.saturating_add(self.f_g)).saturating_sub(f)))
     }
 
     #[inline]

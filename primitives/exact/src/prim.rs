@@ -122,15 +122,8 @@ pub struct Reciprocal {
 pub const fn inv(z: u64) -> Reciprocal {
     let z = if z == 0 { 1 } else { z };
     let b = bl(z);
-    let normalised = if b >= 32 {
-        z >> (b - 32)
-    } else {
-        z << (32 - b)
-    };
-    Reciprocal {
-        r: ((1u64 << 62) / normalised) as i64,
-        b,
-    }
+    let normalised = if b >= 32 { z >> (b - 32) } else { z << (32 - b) };
+    Reciprocal { r: ((1u64 << 62) / normalised) as i64, b }
 }
 
 /// One weight of a softmax: `2^-((max - s) * c * 2^-r)`, Q24.
@@ -236,11 +229,7 @@ impl UnitScale {
         let v = squares.saturating_add(eps.at_shift(s)).clamp(1, 1 << 61);
         let half_z = (62 - bl(v)) / 2;
         let root = isqrt(v << (2 * half_z));
-        Self {
-            s,
-            r: ((1u64 << 61) / root) as i64,
-            shift: 31 - half_z,
-        }
+        Self { s, r: ((1u64 << 61) / root) as i64, shift: 31 - half_z }
     }
 
     /// One entry of the unit row, Q30, `abs <= 2^30`.

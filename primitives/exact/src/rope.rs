@@ -10,7 +10,7 @@ use crate::prim::{rsh, sat16};
 /// `0..=62`.
 pub fn rope_head(x: &[i32], row: &[i32], sigma: u32, out: &mut [i16]) {
     debug_assert_eq!(x.len(), out.len());
-    debug_assert!(row.len() <= x.len() && row.len() % 2 == 0);
+    debug_assert!(row.len() <= x.len() && row.len().is_multiple_of(2));
     let rot = row.len().min(x.len()).min(out.len()) & !1;
     let half = rot / 2;
     let (x_rot, x_rest) = x.split_at(rot);
@@ -31,10 +31,7 @@ pub fn rope_head(x: &[i32], row: &[i32], sigma: u32, out: &mut [i16]) {
 #[inline]
 pub const fn rotate(a: i32, b: i32, c: i32, s: i32, sigma: u32) -> (i16, i16) {
     let (a, b, c, s) = (a as i64, b as i64, c as i64, s as i64);
-    (
-        sat16(rsh((a * c).saturating_sub(b * s), sigma)),
-        sat16(rsh((a * s).saturating_add(b * c), sigma)),
-    )
+    (sat16(rsh((a * c).saturating_sub(b * s), sigma)), sat16(rsh((a * s).saturating_add(b * c), sigma)))
 }
 
 /// One entry that is not rotated.

@@ -27,12 +27,7 @@ pub struct Sampling {
 
 impl Sampling {
     /// Greedy decoding.
-    pub const GREEDY: Self = Self {
-        temperature: 0,
-        top_k: 0,
-        top_p: TOP_P_OFF,
-        seed: [0; 32],
-    };
+    pub const GREEDY: Self = Self { temperature: 0, top_k: 0, top_p: TOP_P_OFF, seed: [0; 32] };
 
     /// Checks the one field that has values without a meaning.
     pub const fn validate(&self) -> Result<(), SamplingError> {
@@ -53,10 +48,7 @@ pub enum SamplingError {
 impl fmt::Display for SamplingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TopP(v) => write!(
-                f,
-                "top_p is {v}; give 1..=65536, in units of 2^-16 (65536 keeps all)"
-            ),
+            Self::TopP(v) => write!(f, "top_p is {v}; give 1..=65536, in units of 2^-16 (65536 keeps all)"),
         }
     }
 }
@@ -78,14 +70,8 @@ impl FinalCap {
     /// `L'` of one logit. Never decreasing in `logit`.
     #[inline]
     pub fn apply(&self, logit: i32) -> i32 {
-        let x = rsh(
-            i64::from(logit).saturating_mul(i64::from(self.c)),
-            self.sigma,
-        );
-        sat32(rsh(
-            symmetric_gate(x).saturating_mul(i64::from(self.cap)),
-            24,
-        ))
+        let x = rsh(i64::from(logit).saturating_mul(i64::from(self.c)), self.sigma);
+        sat32(rsh(symmetric_gate(x).saturating_mul(i64::from(self.cap)), 24))
     }
 }
 
@@ -137,10 +123,7 @@ pub fn draw<H: Hasher>(
     let capped = |l: i32| i64::from(cap.map_or(l, |c| c.apply(l)));
     let max = max_of(logits.iter().map(|l| capped(*l)));
     let c = temperature_scale(sampling.temperature);
-    let weights = Weights {
-        logits,
-        weight: |l| u64::from(softmax_weight(max, capped(l), c, 16)),
-    };
+    let weights = Weights { logits, weight: |l| u64::from(softmax_weight(max, capped(l), c, 16)) };
 
     let (last, z) = weights.cut(sampling, order);
     let r = mul_high(first_word::<H>(sampling, next), z);
@@ -150,11 +133,7 @@ pub fn draw<H: Hasher>(
 /// `X`: the first 8 bytes of `H(0x04 ‖ seed ‖ next)`.
 fn first_word<H: Hasher>(sampling: &Sampling, next: u32) -> u64 {
     let digest = H::digest(&[&[DRAW], &sampling.seed, &next.to_le_bytes()]);
-    digest
-        .iter()
-        .take(8)
-        .rev()
-        .fold(0, |x, b| (x << 8) | u64::from(*b))
+    digest.iter().take(8).rev().fold(0, |x, b| (x << 8) | u64::from(*b))
 }
 
 /// The weighted vocabulary of one position.
@@ -166,15 +145,11 @@ struct Weights<'a, W> {
 impl<W: Fn(i32) -> u64> Weights<'_, W> {
     /// (logit descending, id ascending); by the uncapped logit, which the cap may make ties of.
     fn compare(&self, a: u32, b: u32) -> Ordering {
-        self.logits[b as usize]
-            .cmp(&self.logits[a as usize])
-            .then(a.cmp(&b))
+        self.logits[b as usize].cmp(&self.logits[a as usize]).then(a.cmp(&b))
     }
 
     fn sum(&self, ids: &[u32]) -> u64 {
-        ids.iter()
-            .map(|id| (self.weight)(self.logits[*id as usize]))
-            .sum()
+        ids.iter().map(|id| (self.weight)(self.logits[*id as usize])).sum()
     }
 
     /// The last id kept by `top_k` and `top_p` (`None` if nothing is cut) and the sum of the kept weights.
@@ -200,16 +175,9 @@ impl<W: Fn(i32) -> u64> Weights<'_, W> {
         }
         let order = &mut order[..keep];
         let z = self.sum(order);
-        let (keep, z) = if all_mass {
-            (keep, z)
-        } else {
-            self.prefix_of_mass(order, sampling.top_p, z)
-        };
+        let (keep, z) = if all_mass { (keep, z) } else { self.prefix_of_mass(order, sampling.top_p, z) };
         // The last one in order of the kept; what selection left before it is in no order.
-        let last = order[..keep]
-            .iter()
-            .copied()
-            .max_by(|a, b| self.compare(*a, *b));
+        let last = order[..keep].iter().copied().max_by(|a, b| self.compare(*a, *b));
         (last, z)
     }
 

@@ -76,22 +76,10 @@ impl fmt::Display for StaticsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Length { expected, found } => {
-                write!(
-                    f,
-                    "the part is {found} bytes long; the header asks for {expected}"
-                )
+                write!(f, "the part is {found} bytes long; the header asks for {expected}")
             }
-            Self::OutOfRange {
-                field,
-                head,
-                value,
-                min,
-                max,
-            } => {
-                write!(
-                    f,
-                    "{field} (head {head}) is {value}; {min}..={max} is allowed here"
-                )
+            Self::OutOfRange { field, head, value, min, max } => {
+                write!(f, "{field} (head {head}) is {value}; {min}..={max} is allowed here")
             }
         }
     }
@@ -111,22 +99,13 @@ impl<'a> Reader<'a> {
         if expected != found {
             return Err(StaticsError::Length { expected, found });
         }
-        Ok(Self {
-            words: bytes.chunks_exact(4),
-            head: 0,
-        })
+        Ok(Self { words: bytes.chunks_exact(4), head: 0 })
     }
 
     fn next(&mut self, field: &'static str, min: i32, max: i32) -> Result<i32, StaticsError> {
         let value = self.words.next().map_or(0, word) as i32;
         if value < min || value > max {
-            return Err(StaticsError::OutOfRange {
-                field,
-                head: self.head,
-                value,
-                min,
-                max,
-            });
+            return Err(StaticsError::OutOfRange { field, head: self.head, value, min, max });
         }
         Ok(value)
     }
@@ -169,14 +148,7 @@ impl LayerStatics {
                     }),
                     false => None,
                 };
-                Ok(QueryHead {
-                    sigma,
-                    scale: HeadScale {
-                        c,
-                        sigma_l,
-                        soft_cap,
-                    },
-                })
+                Ok(QueryHead { sigma, scale: HeadScale { c, sigma_l, soft_cap } })
             })
             .collect::<Result<_, _>>()?;
         let kv_sigma = (0..header.kv_heads)
@@ -185,15 +157,7 @@ impl LayerStatics {
                 r.next_u32("kv sigma", limits::SHIFT)
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            window,
-            rope_table: u32::try_from(rope_table).ok(),
-            e_v,
-            f_o,
-            f_d,
-            query_heads,
-            kv_sigma,
-        })
+        Ok(Self { window, rope_table: u32::try_from(rope_table).ok(), e_v, f_o, f_d, query_heads, kv_sigma })
     }
 
     /// The bytes of the part. Checks nothing.
@@ -232,10 +196,7 @@ impl NormConstants {
         let m = r.next_u32("eps m", limits::EPS_MANTISSA - 1)?;
         let limit = limits::EPS_EXPONENT as i32;
         let k = r.next("eps k", -limit, limit)?;
-        Ok(Self {
-            f_g,
-            eps: Eps { m, k },
-        })
+        Ok(Self { f_g, eps: Eps { m, k } })
     }
 
     /// The bytes. Checks nothing.
@@ -251,7 +212,5 @@ impl NormConstants {
 
 /// Whether every entry of a rope table keeps `abs <= 2^30`.
 pub fn rope_entries_in_range(entries: &[i32]) -> bool {
-    entries
-        .iter()
-        .all(|e| e.unsigned_abs() <= limits::ROPE_ENTRY)
+    entries.iter().all(|e| e.unsigned_abs() <= limits::ROPE_ENTRY)
 }

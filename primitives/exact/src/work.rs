@@ -25,15 +25,13 @@ use crate::header::{Flags, Header, Kind};
 /// end; an empty span or range is 0.
 pub fn span_work(header: &Header, first: u32, end: u32, from_pos: u32, to_pos: u32) -> u64 {
     let heads = u64::from(to_pos.saturating_sub(from_pos));
-    trunk_work(header, first, end, from_pos, to_pos)
-        .saturating_add(head_work(header, first, end).saturating_mul(heads))
+    trunk_work(header, first, end, from_pos, to_pos).saturating_add(head_work(header, first, end).saturating_mul(heads))
 }
 
 /// Work of prefilling a prompt of `n` positions: the head is applied to the last one only.
 pub fn prefill_work(header: &Header, first: u32, end: u32, n: u32) -> u64 {
     let heads = u64::from(n.min(1));
-    trunk_work(header, first, end, 0, n)
-        .saturating_add(head_work(header, first, end).saturating_mul(heads))
+    trunk_work(header, first, end, 0, n).saturating_add(head_work(header, first, end).saturating_mul(heads))
 }
 
 /// Work of decoding `n` positions after a context of `context` positions.
@@ -68,17 +66,9 @@ fn trunk_work(header: &Header, first: u32, end: u32, from_pos: u32, to_pos: u32)
         Kind::Encoder => positions * u64::from(to_pos),
     };
     let per_key = 2 * u64::from(header.query_width());
-    let layer = linear_work(header)
-        .saturating_mul(positions)
-        .saturating_add(per_key.saturating_mul(keys));
-    let embedding = if first == 0 {
-        embedding_work(header).saturating_mul(positions)
-    } else {
-        0
-    };
-    layer
-        .saturating_mul(u64::from(end - first))
-        .saturating_add(embedding)
+    let layer = linear_work(header).saturating_mul(positions).saturating_add(per_key.saturating_mul(keys));
+    let embedding = if first == 0 { embedding_work(header).saturating_mul(positions) } else { 0 };
+    layer.saturating_mul(u64::from(end - first)).saturating_add(embedding)
 }
 
 /// `1 + 2 + .. + n`.
@@ -90,40 +80,22 @@ fn triangle(n: u32) -> u64 {
 /// The linear layers of one layer for one position.
 fn linear_work(header: &Header) -> u64 {
     let mul = |a: u32, b: u32| u64::from(a) * u64::from(b);
-    let Header {
-        d,
-        hidden,
-        experts,
-        experts_per_token,
-        ..
-    } = *header;
-    let attention = mul(d, header.query_width())
-        .saturating_mul(2)
-        .saturating_add(mul(d, header.kv_width()).saturating_mul(2));
-    let matrices = if header.flags.has(Flags::UNGATED) {
-        2
-    } else {
-        3
-    };
+    let Header { d, hidden, experts, experts_per_token, .. } = *header;
+    let attention =
+        mul(d, header.query_width()).saturating_mul(2).saturating_add(mul(d, header.kv_width()).saturating_mul(2));
+    let matrices = if header.flags.has(Flags::UNGATED) { 2 } else { 3 };
     let dense = mul(d, hidden).saturating_mul(matrices);
     let mlp = if experts == 0 {
         dense
     } else {
-        dense
-            .saturating_add(u64::from(d))
-            .saturating_mul(u64::from(experts_per_token))
-            .saturating_add(mul(experts, d))
+        dense.saturating_add(u64::from(d)).saturating_mul(u64::from(experts_per_token)).saturating_add(mul(experts, d))
     };
     attention.saturating_add(mlp)
 }
 
 /// Looking up one position's row.
 fn embedding_work(header: &Header) -> u64 {
-    let rows = if header.flags.has(Flags::POSITIONS) {
-        2
-    } else {
-        1
-    };
+    let rows = if header.flags.has(Flags::POSITIONS) { 2 } else { 1 };
     rows * u64::from(header.d)
 }
 
