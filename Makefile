@@ -1,0 +1,55 @@
+# `make help` lists what can be made. Everything is built once, with one profile and one feature set, into a cache outside
+# the clone, so that a fresh clone does not compile the dependencies again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export ASSAY_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/assay
+export CARGO_TARGET_DIR ?= $(ASSAY_CACHE)/target
+# Release code with the assertions on; see Cargo.toml.
+PROFILE := testnet
+BIN := $(CARGO_TARGET_DIR)/$(PROFILE)
+# What is built and what is tested must be selected alike, or cargo would build dependencies twice.
+SELECTION := --workspace --bins --tests --profile $(PROFILE)
+# What the set-up found out about the machine.
+CARGO = . "$(ASSAY_CACHE)/env"; cargo
+
+step = @printf '\n==> %s\n' "$(1)"
+
+.PHONY: help setup build test lint specs demo bench
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make this machine ready (Debian packages, Wasm target); may be repeated
+	$(call step,Set-up)
+	@scripts/setup.sh
+
+build: setup ## Build the node, the command line and the tests
+	$(call step,Build (the first time about 20 minutes on two cores))
+	@$(CARGO) build --locked $(SELECTION)
+
+test: build ## Run all tests: unit and integration, multi-node, lint
+	$(call step,Tests)
+	@$(CARGO) test --locked $(SELECTION) --no-fail-fast
+	$(call step,Multi-node tests)
+	@zombienet/run.sh "$(BIN)/assay-node"
+	@$(MAKE) --no-print-directory lint
+
+lint: setup ## Check the format and the lints
+	$(call step,Format)
+	@cargo fmt --all --check
+	$(call step,Lints)
+	@$(CARGO) clippy --locked $(SELECTION) -- -D warnings
+
+specs: build ## Write chain-specs/ anew from the runtime's presets: a new genesis
+	$(call step,Chain specs)
+	@for chain in local testnet; do \
+		"$(BIN)/assay-node" export-chain-spec --chain $$chain --output chain-specs/$$chain.json; \
+		"$(BIN)/assay-node" export-chain-spec --chain $$chain --raw --output chain-specs/$$chain.raw.json; \
+	done
+
+demo: build ## Ask a local network of four validators: PROMPT="..." make demo
+	$(call step,Demo)
+	@BIN="$(BIN)" scripts/demo.sh
