@@ -63,10 +63,7 @@ impl FromStr for Backend {
         if name == "auto" {
             return Ok(Self::detect());
         }
-        Self::ALL
-            .into_iter()
-            .find(|b| b.name() == name)
-            .ok_or_else(|| BackendError::Unknown(name.to_owned()))
+        Self::ALL.into_iter().find(|b| b.name() == name).ok_or_else(|| BackendError::Unknown(name.to_owned()))
     }
 }
 

@@ -2,15 +2,15 @@
 //!
 //! [`Scalar`] *is* `assay-exact`. Every other backend overrides the methods that it accelerates, inherits
 //! the rest, and must equal the scalar reference bit for bit; which one runs is chosen at run time by
-//! [`Backend::detect`]. Methods are single-threaded and allocate nothing: work is divided in
-//! [`parallel`](crate::kernels::parallel), where outputs are disjoint, so that the number of threads cannot
+//! [`Backend::detect`]. Methods are single-threaded and allocate nothing: work is divided by
+//! [`Threads`], where outputs are disjoint, so that the number of threads cannot
 //! change a bit.
 //!
 //! Shapes are the caller's duty (debug assertions here, real errors at the package loader and the stage
 //! executor); within them every method is total, as the specification demands.
 
 mod backend;
-pub mod parallel;
+mod parallel;
 mod simd;
 mod view;
 
@@ -27,6 +27,7 @@ use assay_exact::{
 };
 
 pub use backend::{Backend, BackendError};
+pub use parallel::Threads;
 pub use view::RowsMut;
 
 /// Consecutive output rows of a linear part (section 3), borrowed from a package.
@@ -134,8 +135,9 @@ pub trait Kernels: Send + Sync + fmt::Debug {
     /// Section 7, raw scores of `m = q.len() / d` queries (those that share a kv head: the heads of a group,
     /// of one or several tokens) against a run of positions: `s[i * stride + j] = q_i . k_j`.
     ///
-    /// `q` is `[m, d]`; `kv` is `[positions, 2, d]`: K then V of each position in order; `s` is
-    /// `[m, stride]`, `stride >= positions`, written in its first `positions` columns.
+    /// `q` is `[m, d]`; `kv` is `[positions, 2, d]`: K then V of each position in order; row `i` of
+    /// `s` begins at `i * stride`, `stride >= positions`; only its first `positions` entries are written, and
+    /// the last row may end there.
     fn scores(&self, q: &[i16], kv: &[i16], d: usize, s: &mut [i64], stride: usize) {
         for (q, s) in q.chunks_exact(d).zip(s.chunks_mut(stride)) {
             for (kv, s) in kv.chunks_exact(2 * d).zip(s) {
@@ -158,7 +160,7 @@ pub trait Kernels: Send + Sync + fmt::Debug {
     }
 
     /// Section 7: `o[i] += sum_j w[i * stride + j] * v_j` for `m = o.len() / d` queries over a run of
-    /// positions; layouts as in [`Self::scores`], `w` in Q24 (at most 2^24), `o` `[m, d]`.
+    /// positions; layouts as in [`Self::scores`] (the last row of `w` too may be short), `w` in Q24 (at most 2^24), `o` `[m, d]`.
     fn weighted_values(&self, w: &[u32], stride: usize, kv: &[i16], d: usize, o: &mut [i64]) {
         for (w, o) in w.chunks(stride).zip(o.chunks_exact_mut(d)) {
             for (kv, w) in kv.chunks_exact(2 * d).zip(w) {

@@ -94,9 +94,10 @@ pub(super) fn index(bytes: &[u8]) -> Result<Vec<(String, Range<usize>)>, Package
             .map_err(|_| error("a file name is not UTF-8"))?
             .to_owned();
         let (offset, length) = (reader.u64()?, reader.u64()?);
-        let end = offset.checked_add(length).filter(|end| *end <= bytes.len() as u64).ok_or_else(|| {
-            error(format!("{name} ends beyond the archive's {} bytes", bytes.len()))
-        })?;
+        let end = offset
+            .checked_add(length)
+            .filter(|end| *end <= bytes.len() as u64)
+            .ok_or_else(|| error(format!("{name} ends beyond the archive's {} bytes", bytes.len())))?;
         if files.last().is_some_and(|(last, _)| *last >= name) {
             return Err(error(format!("{name} is out of order or repeated")));
         }
@@ -115,8 +116,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn take(&mut self, n: usize) -> Result<&'a [u8], PackageError> {
-        let (taken, rest) =
-            self.rest.split_at_checked(n).ok_or_else(|| error("it ends within its index"))?;
+        let (taken, rest) = self.rest.split_at_checked(n).ok_or_else(|| error("it ends within its index"))?;
         self.rest = rest;
         Ok(taken)
     }

@@ -90,7 +90,11 @@ pub enum PackageError {
         near_byte: u64,
     },
     /// An entry's bytes are not those of its root.
-    #[error("{file}: its bytes hash to {}, the manifest says {}; it is corrupt, fetch it again", Hex(found), Hex(expected))]
+    #[error(
+        "{file}: its bytes hash to {}, the manifest says {}; it is corrupt, fetch it again",
+        Hex(found),
+        Hex(expected)
+    )]
     EntryRoot {
         /// Its file.
         file: String,

@@ -42,11 +42,9 @@ impl Manifest {
 
     /// Reads a manifest.
     pub fn parse(bytes: &[u8]) -> Result<Self, PackageError> {
-        let manifest: Self = serde_json::from_slice(bytes)
-            .map_err(|e| PackageError::Manifest { reason: e.to_string() })?;
-        for (field, found, expected) in
-            [("format", manifest.format, FORMAT), ("spec", manifest.spec, SPEC_ID)]
-        {
+        let manifest: Self =
+            serde_json::from_slice(bytes).map_err(|e| PackageError::Manifest { reason: e.to_string() })?;
+        for (field, found, expected) in [("format", manifest.format, FORMAT), ("spec", manifest.spec, SPEC_ID)] {
             if found != expected {
                 return Err(PackageError::Manifest {
                     reason: format!("{field} {found}; this engine reads {field} {expected}"),
@@ -57,8 +55,7 @@ impl Manifest {
     }
 
     pub(super) fn to_json(&self) -> Result<Vec<u8>, PackageError> {
-        let mut json = serde_json::to_vec_pretty(self)
-            .map_err(|e| PackageError::Manifest { reason: e.to_string() })?;
+        let mut json = serde_json::to_vec_pretty(self).map_err(|e| PackageError::Manifest { reason: e.to_string() })?;
         json.push(b'\n');
         Ok(json)
     }

@@ -29,6 +29,7 @@ use assay_exact::{
     statics::{rope_entries_in_range, LayerStatics, NormConstants},
 };
 
+pub(crate) use bytes::read_i32;
 pub use bytes::Bytes;
 pub use error::PackageError;
 pub use files::{entry_file, entry_of_file, CHAT_TEMPLATE_FILE, MANIFEST_FILE, TOKENIZER_FILE};
@@ -133,8 +134,7 @@ impl Package {
     pub(crate) fn part(&self, entry: Entry, name: PartName) -> Result<(Part, Bytes), PackageError> {
         let missing = || PackageError::NotHeld { file: entry_file(entry), span: self.span() };
         let bytes = self.entries.get(&entry).ok_or_else(missing)?;
-        let (start, part) =
-            self.header.file_parts(entry).find(|(_, part)| part.name == name).ok_or_else(missing)?;
+        let (start, part) = self.header.file_parts(entry).find(|(_, part)| part.name == name).ok_or_else(missing)?;
         // The file's size was checked against the header when the package was opened.
         let start = start as usize;
         Ok((part, bytes.slice(start..start + part.layout.size() as usize)))
@@ -162,7 +162,8 @@ impl Package {
                 entries.insert(entry, files.take(&entry_file(entry))?);
             }
         }
-        let (tokenizer, chat_template) = (files.take_if_present(TOKENIZER_FILE)?, files.take_if_present(CHAT_TEMPLATE_FILE)?);
+        let (tokenizer, chat_template) =
+            (files.take_if_present(TOKENIZER_FILE)?, files.take_if_present(CHAT_TEMPLATE_FILE)?);
         if whole && tokenizer.is_none() {
             return Err(PackageError::Missing { file: TOKENIZER_FILE.into() });
         }

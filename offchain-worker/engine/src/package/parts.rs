@@ -84,11 +84,6 @@ impl NormPart {
     }
 
     pub fn norm(&self) -> Norm<'_> {
-        Norm {
-            f_g: self.constants.f_g,
-            eps: self.constants.eps,
-            gain: &self.gain,
-            bias: self.bias.as_deref(),
-        }
+        Norm { f_g: self.constants.f_g, eps: self.constants.eps, gain: &self.gain, bias: self.bias.as_deref() }
     }
 }

@@ -15,8 +15,7 @@ use assay_exact::{
 };
 
 use super::{
-    check_part, entry_file, Manifest, ManifestEntry, PackageError, CHAT_TEMPLATE_FILE, MANIFEST_FILE,
-    TOKENIZER_FILE,
+    check_part, entry_file, Manifest, ManifestEntry, PackageError, CHAT_TEMPLATE_FILE, MANIFEST_FILE, TOKENIZER_FILE,
 };
 
 /// Writes a package directory. It appears under its name only when [`Self::finish`] has written all of it;
@@ -41,23 +40,19 @@ impl PackageWriter {
     ) -> Result<Self, PackageError> {
         header.tokenizer = Blake2b::digest(&[tokenizer_json]);
         header.chat_template = Blake2b::digest(&[chat_template.unwrap_or_default()]);
-        header
-            .validate()
-            .map_err(|source| PackageError::Header { file: entry_file(Entry::Header), source })?;
+        header.validate().map_err(|source| PackageError::Header { file: entry_file(Entry::Header), source })?;
         if directory.exists() {
             return Err(PackageError::Exists { path: directory.into() });
         }
         let name = directory.file_name().ok_or_else(|| PackageError::NotAPackage { path: directory.into() })?;
-        let partial =
-            directory.with_file_name(format!(".{}.partial-{}", name.to_string_lossy(), std::process::id()));
+        let partial = directory.with_file_name(format!(".{}.partial-{}", name.to_string_lossy(), std::process::id()));
         if partial.exists() {
             // Left by a process that was killed and had our id.
             fs::remove_dir_all(&partial).map_err(PackageError::io(&partial))?;
         }
         fs::create_dir_all(&partial).map_err(PackageError::io(&partial))?;
         let encoded = header.encode();
-        let mut writer =
-            Self { header, target: directory.into(), partial, entries: Vec::new(), roots: Vec::new() };
+        let mut writer = Self { header, target: directory.into(), partial, entries: Vec::new(), roots: Vec::new() };
         writer.write_file(TOKENIZER_FILE, &[(0, tokenizer_json)])?;
         if let Some(template) = chat_template {
             writer.write_file(CHAT_TEMPLATE_FILE, &[(0, template)])?;

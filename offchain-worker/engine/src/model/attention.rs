@@ -1,0 +1,222 @@
+//! Grouped-query attention over the cache (sections 6 and 7).
+
+use assay_exact::{
+    attention::{causal_keys, finish_attention, OUTPUT_EXPONENT},
+    header::{Flags, Header},
+    layout::{Entry, PartName},
+    linear::saturate_row,
+    prim::inv,
+    statics::{LayerStatics, QueryHead},
+};
+
+use super::{
+    buffers::AttentionScratch,
+    cache::{KvHead, LayerCache},
+    fit, Buffers, Executor,
+};
+use crate::{
+    kernels::RowsMut,
+    package::{LinearPart, NormPart, Package, PackageError},
+};
+
+const PROJECTION_FRACTION: i32 = 16;
+
+/// Entries of the score matrix of one tile of queries, so that a tile of a long text stays in the cache.
+const TILE_SCORES: usize = 1 << 16;
+/// Queries of a tile: they share the loads of keys and values.
+const TILE_QUERIES: usize = 16;
+
+/// Projections, static shifts and window of one layer.
+#[derive(Debug)]
+pub(crate) struct Attention {
+    query: LinearPart,
+    key: LinearPart,
+    value: LinearPart,
+    output: LinearPart,
+    query_norm: Option<NormPart>,
+    key_norm: Option<NormPart>,
+    statics: LayerStatics,
+    head_dim: usize,
+    rot: usize,
+}
+
+/// The queries of one kv head, of consecutive tokens.
+struct Tile<'a> {
+    kv: &'a KvHead,
+    heads: &'a [QueryHead],
+    /// `[tokens, group, D]`.
+    queries: &'a [i16],
+    /// Position of the first token.
+    start: usize,
+    /// `[tokens, group * D]`.
+    out: RowsMut<'a>,
+}
+
+impl Attention {
+    pub fn load(package: &Package, header: &Header, entry: Entry, statics: LayerStatics) -> Result<Self, PackageError> {
+        let linear = |name| LinearPart::load(package, entry, name);
+        let norm = |name| header.flags.has(Flags::QK_NORM).then(|| NormPart::load(package, entry, name)).transpose();
+        Ok(Self {
+            query: linear(PartName::Query)?,
+            key: linear(PartName::Key)?,
+            value: linear(PartName::Value)?,
+            output: linear(PartName::Output)?,
+            query_norm: norm(PartName::QueryNorm)?,
+            key_norm: norm(PartName::KeyNorm)?,
+            statics,
+            head_dim: header.head_dim as usize,
+            rot: header.rot as usize,
+        })
+    }
+
+    /// From `buffers.x` `[n, d]`, the positions from `start` on, to `buffers.line` `[n, d]`, Q`F_o`. Appends
+    /// the keys and values to the cache.
+    pub fn forward(&self, run: Executor<'_>, start: usize, cache: &mut LayerCache, buffers: &mut Buffers) {
+        let n = buffers.x.view().tokens();
+        self.project(run, n, buffers);
+        self.rotate(run, n, start, cache, buffers);
+        self.attend(run, n, start, cache, buffers);
+
+        let width = self.statics.query_heads.len() * self.head_dim;
+        let Buffers { attended, joined, wide, line, .. } = buffers;
+        let attended = &attended[..n * width];
+        let (q, exponents) = joined.resize(n, width);
+        run.threads.rows(q, exponents, wide, |t, q, wide| {
+            for (wide, y) in wide.iter_mut().zip(&attended[t * width..(t + 1) * width]) {
+                *wide = i64::from(*y);
+            }
+            run.kernels.requantize(wide, self.statics.e_v + OUTPUT_EXPONENT, q)
+        });
+        let output = self.output.rows();
+        run.threads.linear(run.kernels, output, joined.view(), self.statics.f_o, fit(line, n * output.rows()));
+    }
+
+    fn project(&self, run: Executor<'_>, n: usize, buffers: &mut Buffers) {
+        let Buffers { x, query, key, value, .. } = buffers;
+        for (part, f_out, y) in [
+            (&self.query, PROJECTION_FRACTION, query),
+            (&self.key, PROJECTION_FRACTION, key),
+            (&self.value, -self.statics.e_v, value),
+        ] {
+            let part = part.rows();
+            run.threads.linear(run.kernels, part, x.view(), f_out, fit(y, n * part.rows()));
+        }
+    }
+
+    /// QK-norm and rotation; queries go to `buffers.heads`, keys and values to the cache.
+    fn rotate(&self, run: Executor<'_>, n: usize, start: usize, cache: &mut LayerCache, buffers: &mut Buffers) {
+        let d = self.head_dim;
+        let (n_q, n_kv) = (self.statics.query_heads.len(), cache.heads.len());
+        let group = n_q / n_kv;
+        let Buffers { rope, query, key, value, heads, .. } = buffers;
+        let (query, key) = (&mut query[..n * n_q * d], &mut key[..n * n_kv * d]);
+        if let (Some(query_norm), Some(key_norm)) = (&self.query_norm, &self.key_norm) {
+            query_norm.norm().to_heads(query);
+            key_norm.norm().to_heads(key);
+        }
+        let heads = fit(heads, n * n_q * d);
+        for t in 0..n {
+            let row: &[i32] = match self.statics.rope_table {
+                Some(table) => &rope[table as usize][t * self.rot..(t + 1) * self.rot],
+                None => &[],
+            };
+            for (head, QueryHead { sigma, .. }) in self.statics.query_heads.iter().enumerate() {
+                let x = &query[(t * n_q + head) * d..][..d];
+                let at = ((head / group * n + t) * group + head % group) * d;
+                run.kernels.rope_head(x, row, *sigma, &mut heads[at..at + d]);
+            }
+            for (head, (kv, sigma)) in cache.heads.iter_mut().zip(&self.statics.kv_sigma).enumerate() {
+                let at = (t * n_kv + head) * d;
+                let (k, v) = kv.slot_mut(start + t);
+                run.kernels.rope_head(&key[at..at + d], row, *sigma, k);
+                saturate_row(&value[at..at + d], v);
+            }
+        }
+    }
+
+    fn attend(&self, run: Executor<'_>, n: usize, start: usize, cache: &LayerCache, buffers: &mut Buffers) {
+        let d = self.head_dim;
+        let (n_q, n_kv) = (self.statics.query_heads.len(), cache.heads.len());
+        let group = n_q / n_kv;
+        let Buffers { heads, attended, attention, .. } = buffers;
+        let heads = &heads[..n * n_q * d];
+        let keys = causal_keys(start + n - 1, self.statics.window).len() + n - 1;
+        let tokens = (TILE_SCORES / (keys * group)).min(TILE_QUERIES / group).clamp(1, n);
+
+        let mut tiles = Vec::with_capacity(n_kv * n.div_ceil(tokens));
+        let mut out = RowsMut::new(fit(attended, n * n_q * d), n_q * d);
+        for (i, kv) in cache.heads.iter().enumerate() {
+            let (mut rows, rest) = out.split_columns(group * d);
+            out = rest;
+            for t in (0..n).step_by(tokens) {
+                let count = tokens.min(n - t);
+                let (tile, rest) = rows.split_rows(count);
+                rows = rest;
+                tiles.push(Tile {
+                    kv,
+                    heads: &self.statics.query_heads[i * group..(i + 1) * group],
+                    queries: &heads[(i * n + t) * group * d..][..count * group * d],
+                    start: start + t,
+                    out: tile,
+                });
+            }
+        }
+        let work = 2 * n * keys * n_q * d;
+        run.threads.share(tiles, work, attention, |tile, scratch| self.attend_tile(run, tile, scratch));
+    }
+
+    /// One tile: exact scores, exact maximum, weights, exact sums. The tile's keys are those of all of its
+    /// tokens; a key outside of a token's own range gets weight 0 there and does not enter its softmax.
+    fn attend_tile(&self, run: Executor<'_>, mut tile: Tile<'_>, scratch: &mut AttentionScratch) {
+        let d = self.head_dim;
+        let group = tile.heads.len();
+        let tokens = tile.out.rows();
+        let queries = tokens * group;
+        let first = causal_keys(tile.start, self.statics.window).start;
+        let keys = first..tile.start + tokens;
+        let stride = keys.len();
+
+        let scores = fit(&mut scratch.scores, queries * stride);
+        let mut at = 0;
+        for run_of_keys in tile.kv.runs(keys.clone()) {
+            run.kernels.scores(tile.queries, run_of_keys, d, &mut scores[at..], stride);
+            at += run_of_keys.len() / (2 * d);
+        }
+
+        let weights = fit(&mut scratch.weights, queries * stride);
+        // Room for one reciprocal per query after the sums.
+        let sums = fit(&mut scratch.sums, queries * d + queries);
+        let (sums, totals) = sums.split_at_mut(queries * d);
+        for (i, (scores, weights)) in scores.chunks_exact_mut(stride).zip(weights.chunks_exact_mut(stride)).enumerate()
+        {
+            let own = causal_keys(tile.start + i / group, self.statics.window);
+            let own = own.start - first..own.end - first;
+            let scale = &tile.heads[i % group].scale;
+            let scores = &mut scores[own.clone()];
+            if let Some(cap) = &scale.soft_cap {
+                run.kernels.soft_cap(cap.c, cap.sigma, scores);
+            }
+            weights[..own.start].fill(0);
+            weights[own.end..].fill(0);
+            let z = run.kernels.softmax(scores, scale.c, scale.sigma_l, &mut weights[own]);
+            // At most 2^17 keys of weight 2^24.
+            totals[i] = z as i64;
+        }
+
+        sums.fill(0);
+        let mut at = 0;
+        for run_of_keys in tile.kv.runs(keys) {
+            run.kernels.weighted_values(&weights[at..], stride, run_of_keys, d, sums);
+            at += run_of_keys.len() / (2 * d);
+        }
+        for t in 0..tokens {
+            let out = tile.out.row_mut(t).chunks_exact_mut(d);
+            for ((out, sums), total) in out.zip(sums[t * group * d..].chunks_exact(d)).zip(&totals[t * group..]) {
+                let z = inv(*total as u64);
+                for (out, sum) in out.iter_mut().zip(sums) {
+                    *out = finish_attention(*sum, z);
+                }
+            }
+        }
+    }
+}

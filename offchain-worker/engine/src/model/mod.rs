@@ -1,0 +1,132 @@
+//! The transformer over kernels and packages (sections 5 to 9), one file per concern.
+//!
+//! A [`Model`] holds the layers of a span, with the embedding if the span begins the model and the head if it
+//! ends it. It has no state: keys and values are in a [`KvCache`], everything else in [`Buffers`] that are
+//! reused from call to call. All rows of a call go through a layer together; no result depends on how
+//! positions are divided into calls.
+
+mod attention;
+mod buffers;
+mod cache;
+mod decoder;
+mod embedding;
+mod head;
+mod mlp;
+mod rope;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use assay_exact::{
+    header::{Flags, Header, Kind},
+    layout::Entry,
+};
+
+use crate::{
+    kernels::{Kernels, Threads},
+    package::Package,
+    EngineError,
+};
+
+use decoder::DecoderLayer;
+use embedding::Embedding;
+use head::Head;
+use rope::RopeTables;
+
+pub(crate) use buffers::{fit, Buffers, Tail};
+pub(crate) use cache::KvCache;
+
+/// What runs the ops.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Executor<'a> {
+    pub kernels: &'static dyn Kernels,
+    pub threads: &'a Threads,
+}
+
+/// The layers `first..end` of a model, with embedding and head where the span has them.
+#[derive(Debug)]
+pub(crate) struct Model {
+    header: Header,
+    embedding: Option<Embedding>,
+    rope: RopeTables,
+    layers: Vec<DecoderLayer>,
+    head: Option<Head>,
+}
+
+impl Model {
+    /// Loads a span; weights stay where the package has them.
+    pub fn load(package: &Package, first: u32, end: u32) -> Result<Self, EngineError> {
+        let header = package.header().clone();
+        refuse_unsupported(&header)?;
+        let layers = (first..end).map(|i| DecoderLayer::load(package, &header, i)).collect::<Result<_, _>>()?;
+        Ok(Self {
+            embedding: (first == 0).then(|| Embedding::load(package)).transpose()?,
+            rope: RopeTables::load(package)?,
+            layers,
+            head: (end == header.layers && header.has_entry(Entry::Head)).then(|| Head::load(package)).transpose()?,
+            header,
+        })
+    }
+
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// An empty cache for this span.
+    pub fn new_cache(&self) -> KvCache {
+        KvCache::new(self.layers.len(), self.header.kv_heads as usize, self.header.head_dim as usize)
+    }
+
+    /// Embeds ids at the positions from `start` on into `h` `[n, d]`, Q`F_h`.
+    ///
+    /// Only spans that begin the model have an embedding; every id is below `vocab`.
+    pub fn embed(&self, run: Executor<'_>, ids: &[u32], start: usize, h: &mut [i32], buffers: &mut Buffers) {
+        if let Some(embedding) = &self.embedding {
+            embedding.forward(run, ids, start, self.header.f_h, h, buffers);
+        }
+    }
+
+    /// Takes the rows `h` `[n, d]` of the positions from `start` on through the layers, in place. Leaves the
+    /// last layer's tail in `buffers.tail`. `Err` if cancelled between two layers.
+    pub fn forward(
+        &self,
+        run: Executor<'_>,
+        h: &mut [i32],
+        start: usize,
+        cache: &mut KvCache,
+        buffers: &mut Buffers,
+        cancel: &AtomicBool,
+    ) -> Result<(), EngineError> {
+        let n = h.len() / self.header.d as usize;
+        self.rope.rows(start, n, &mut buffers.rope);
+        for (i, layer) in self.layers.iter().enumerate() {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(EngineError::Cancelled);
+            }
+            let keep_tail = i + 1 == self.layers.len();
+            layer.forward(run, h, start, cache.layer_mut(i), keep_tail, buffers);
+        }
+        Ok(())
+    }
+
+    /// The logits of one final row, uncapped, `[vocab]`, i32 Q16. Only spans that end the model have a head.
+    pub fn logits(&self, run: Executor<'_>, h: &[i32], logits: &mut Vec<i32>, buffers: &mut Buffers) {
+        if let Some(head) = &self.head {
+            head.forward(run, h, fit(logits, self.header.vocab as usize), buffers);
+        }
+    }
+}
+
+/// What a valid header may ask for and this engine does not have yet.
+fn refuse_unsupported(header: &Header) -> Result<(), EngineError> {
+    if header.kind == Kind::Encoder {
+        return Err(EngineError::Unsupported("encoders (kind 1)"));
+    }
+    if header.experts > 0 {
+        return Err(EngineError::Unsupported(if header.flags.has(Flags::ROUTER_OVER_ALL) {
+            "mixtures of experts (experts > 0, flag 11)"
+        } else {
+            "mixtures of experts (experts > 0)"
+        }));
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! The running lists of a stage, and its commitment (section 11).
+
+use assay_exact::{
+    commit::{root_of_roots, row_leaf, tail_leaf, Generation, StageRootInput, KV_BLOCK},
+    hash::{Blake2b, Digest},
+    header::Header,
+    merkle::{leaf_hash, ListBuilder},
+};
+
+use super::StageSpec;
+use crate::{
+    kernels::Threads,
+    model::{KvCache, Tail},
+};
+
+/// What a stage commits to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageCommit {
+    /// Positions computed, `N`.
+    pub positions: u32,
+    /// `ids_root` in the first stage, else the row root of the input.
+    pub in_root: Digest,
+    /// `ids_root` in the last stage, else the row root of the output.
+    pub out_root: Digest,
+    /// Keys and values of the span.
+    pub kv_root: Digest,
+    /// What the last layer of the span computed after its keys and values.
+    pub tail_root: Digest,
+    /// Binds all of these to the model, the span and the job.
+    pub stage_root: Digest,
+}
+
+type List = ListBuilder<Blake2b>;
+
+/// The lists of a stage.
+#[derive(Debug)]
+pub(super) struct Commitments {
+    width: usize,
+    input: List,
+    output: List,
+    tail: List,
+    /// Complete blocks of each (layer, kv head).
+    kv: Vec<List>,
+    kv_blocks: usize,
+}
+
+impl Commitments {
+    pub fn new(header: &Header, spec: &StageSpec) -> Self {
+        let layers = (spec.end - spec.first) as usize;
+        let mut commitments = Self {
+            width: header.d as usize,
+            input: List::new(),
+            output: List::new(),
+            tail: List::new(),
+            kv: vec![List::new(); layers * header.kv_heads as usize],
+            kv_blocks: 0,
+        };
+        if spec.end == header.layers {
+            commitments.push_out_ids(&spec.prompt);
+        }
+        commitments
+    }
+
+    pub fn in_root(&self) -> (u64, Digest) {
+        (self.input.len(), self.input.root())
+    }
+
+    pub fn out_root(&self) -> (u64, Digest) {
+        (self.output.len(), self.output.root())
+    }
+
+    pub fn push_in_ids(&mut self, ids: &[u32]) {
+        ids.iter().for_each(|id| self.input.push(&id.to_le_bytes()));
+    }
+
+    pub fn push_out_ids(&mut self, ids: &[u32]) {
+        ids.iter().for_each(|id| self.output.push(&id.to_le_bytes()));
+    }
+
+    pub fn push_in_rows(&mut self, rows: &[i32]) {
+        push_rows(&mut self.input, rows, self.width);
+    }
+
+    pub fn push_out_rows(&mut self, rows: &[i32]) {
+        push_rows(&mut self.output, rows, self.width);
+    }
+
+    /// The tail of the `n` positions computed last.
+    pub fn push_tail(&mut self, tail: &Tail, n: usize) {
+        for (t, h) in tail.h.chunks_exact(self.width).take(n).enumerate() {
+            self.tail.push_hash(tail_leaf::<Blake2b>(h, [tail.down.row(t)]));
+        }
+    }
+
+    /// The blocks that are complete once the positions before `end` have been computed.
+    pub fn push_kv(&mut self, cache: &KvCache, end: usize, threads: &Threads) {
+        let blocks = self.kv_blocks..end / KV_BLOCK;
+        if blocks.is_empty() {
+            return;
+        }
+        self.kv_blocks = blocks.end;
+        let heads: Vec<_> = self.kv.iter_mut().zip(cache.heads()).collect();
+        // Hashing a byte costs about as much as ten multiply-accumulates.
+        let work = heads.first().map_or(0, |(_, head)| head.block(0, KV_BLOCK).len() * 20);
+        let work = work * heads.len() * blocks.len();
+        threads.share(heads, work, &mut vec![(); 1], |(list, head), ()| {
+            for block in blocks.clone() {
+                let bytes: &[u8] = bytemuck::cast_slice(head.block(block, end));
+                list.push_hash(leaf_hash::<Blake2b>(&[bytes]));
+            }
+        });
+    }
+
+    pub fn commit(&self, model_root: Digest, spec: &StageSpec, cache: &KvCache, positions: usize) -> StageCommit {
+        let kv_root = root_of_roots::<Blake2b>(self.kv.iter().zip(cache.heads()).map(|(list, head)| {
+            let mut list = list.clone();
+            if positions % KV_BLOCK != 0 {
+                list.push(bytemuck::cast_slice(head.block(positions / KV_BLOCK, positions)));
+            }
+            list.root()
+        }));
+        let (in_root, out_root, tail_root) = (self.input.root(), self.output.root(), self.tail.root());
+        let input = StageRootInput {
+            model_root,
+            first_layer: spec.first,
+            end_layer: spec.end,
+            t_in: spec.t_in(),
+            generation: Some(Generation { max_new: spec.max_new, sampling: spec.sampling }),
+            in_root,
+            out_root,
+            kv_root,
+            tail_root,
+        };
+        StageCommit {
+            positions: positions as u32,
+            in_root,
+            out_root,
+            kv_root,
+            tail_root,
+            stage_root: input.root::<Blake2b>(),
+        }
+    }
+}
+
+fn push_rows(list: &mut List, rows: &[i32], width: usize) {
+    rows.chunks_exact(width).for_each(|row| list.push_hash(row_leaf::<Blake2b>(row)));
+}

@@ -1,0 +1,126 @@
+//! Text to token ids and back.
+
+use assay_exact::hash::{Blake2b, Digest, Hasher};
+
+use crate::{
+    hex::Hex,
+    package::{Package, TOKENIZER_FILE},
+};
+
+/// The tokenizer of a package, checked against its header.
+#[derive(Clone, Debug)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    vocab: u32,
+}
+
+/// Why text and ids cannot be converted.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizerError {
+    /// A holder of some layers may lack it.
+    #[error("the package was opened without {TOKENIZER_FILE}")]
+    Missing,
+    /// Not the tokenizer of this model.
+    #[error("{TOKENIZER_FILE}: its bytes hash to {}, the header says {}", Hex(found), Hex(expected))]
+    Digest {
+        /// The header's digest.
+        expected: Digest,
+        /// That of the bytes.
+        found: Digest,
+    },
+    /// The file cannot be read.
+    #[error("{TOKENIZER_FILE}: {0}")]
+    Malformed(String),
+    /// The text cannot be encoded.
+    #[error("cannot encode the text: {0}")]
+    Encode(String),
+    /// The ids cannot be decoded.
+    #[error("cannot decode the ids: {0}")]
+    Decode(String),
+    /// The tokenizer gives ids that the model does not have.
+    #[error("the text gives token id {id}; the model has {vocab} ids")]
+    Vocabulary {
+        /// The id.
+        id: u32,
+        /// Ids are below this.
+        vocab: u32,
+    },
+}
+
+impl Tokenizer {
+    /// The tokenizer of a package.
+    pub fn load(package: &Package) -> Result<Self, TokenizerError> {
+        let bytes = package.tokenizer_json().ok_or(TokenizerError::Missing)?;
+        let (expected, found) = (package.header().tokenizer, Blake2b::digest(&[bytes]));
+        if expected != found {
+            return Err(TokenizerError::Digest { expected, found });
+        }
+        let inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| TokenizerError::Malformed(e.to_string()))?;
+        Ok(Self { inner, vocab: package.header().vocab })
+    }
+
+    /// The ids of a text, with the special ids that the tokenizer itself adds (a bos id, for models that were
+    /// trained with one).
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        let encoding = self.inner.encode(text, true).map_err(|e| TokenizerError::Encode(e.to_string()))?;
+        let ids = encoding.get_ids().to_vec();
+        match ids.iter().find(|id| **id >= self.vocab) {
+            Some(id) => Err(TokenizerError::Vocabulary { id: *id, vocab: self.vocab }),
+            None => Ok(ids),
+        }
+    }
+
+    /// The text of ids, without special ids.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        self.inner.decode(ids, true).map_err(|e| TokenizerError::Decode(e.to_string()))
+    }
+
+    /// Decodes ids as they are generated.
+    pub fn stream(&self) -> TextStream<'_> {
+        TextStream { tokenizer: self, ids: Vec::new(), start: 0, shown: 0 }
+    }
+}
+
+/// Text of ids that arrive one by one. What it yields, joined, is the text of all ids.
+///
+/// A token may hold part of a character, and some decoders join tokens differently at the start of a text: so
+/// the newest ids are decoded together with a few before them, and text is given out once it ends in a whole
+/// character.
+#[derive(Clone, Debug)]
+pub struct TextStream<'a> {
+    tokenizer: &'a Tokenizer,
+    ids: Vec<u32>,
+    /// Where the context of the newest ids begins.
+    start: usize,
+    /// Ids whose text has been given out.
+    shown: usize,
+}
+
+impl TextStream<'_> {
+    /// Adds an id; returns the text that is certain now, which may be empty.
+    pub fn push(&mut self, id: u32) -> Result<String, TokenizerError> {
+        self.ids.push(id);
+        let (before, text) = self.window()?;
+        // U+FFFD at the end: a character whose other bytes have not arrived.
+        if text.len() <= before.len() || text.ends_with('\u{fffd}') || !text.is_char_boundary(before.len()) {
+            return Ok(String::new());
+        }
+        let new = text[before.len()..].to_owned();
+        self.start = self.shown;
+        self.shown = self.ids.len();
+        Ok(new)
+    }
+
+    /// What is left when no more ids come: characters that were never completed.
+    pub fn finish(mut self) -> Result<String, TokenizerError> {
+        let (before, text) = self.window()?;
+        self.shown = self.ids.len();
+        Ok(text.get(before.len()..).unwrap_or_default().to_owned())
+    }
+
+    /// The text already shown of the window, and all text of the window.
+    fn window(&self) -> Result<(String, String), TokenizerError> {
+        let before = self.tokenizer.decode(&self.ids[self.start..self.shown])?;
+        Ok((before, self.tokenizer.decode(&self.ids[self.start..])?))
+    }
+}
