@@ -1,7 +1,7 @@
 //! Sections 2 and 11: the package header, the one description of a model's shape.
 //!
 //! A header that [`Header::parse`] returns keeps every limit of section 2 that can be read from it, so
-//! that sizes and work computed from it do not overflow. What lies in the layers' own constants is checked
+//! that the sizes computed from it fit 64 bits. What lies in the layers' own constants is checked
 //! in [`statics`](crate::statics).
 
 mod error;

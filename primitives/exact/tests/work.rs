@@ -115,7 +115,7 @@ fn work_of_nothing_is_zero() {
 }
 
 #[test]
-fn work_of_the_largest_model_does_not_overflow() {
+fn work_beyond_u64_saturates() {
     let mut h = header(Kind::Decoder, 1024, Flags(0));
     h.vocab = 1 << 20;
     h.context = 1 << 17;
@@ -125,11 +125,22 @@ fn work_of_the_largest_model_does_not_overflow() {
     h.kv_heads = 256;
     h.head_dim = 256;
     h.hidden = 1 << 16;
+    h.experts_per_token = 32;
+    assert_eq!(h.validate(), Ok(()));
+    // 1,024 layers of 4 * 2^30 for attention, 32 * (3 * 2^30 + 2^14) for the experts and 2^24 for the
+    // router, 2^17 keys and queries each; then the embedding and 2^16 rows of logits.
+    let linear = (4u64 << 30) + 32 * ((3 << 30) + (1 << 14)) + (1 << 24);
+    let keys = (1u64 << 16) * ((1 << 17) + 1);
+    let trunk = 1024 * ((linear << 17) + (keys << 17)) + (1 << 31);
+    // One generated id more than the prompt makes up for the last one, which is never computed.
+    assert_eq!(job_work(&h, 0, 1 << 10, 1 << 16, (1 << 16) + 1), trunk + ((1 << 34) * ((1 << 16) + 1)));
+
+    // Twice the experts are still a valid header, but no longer fit.
     h.experts_per_token = 64;
     assert_eq!(h.validate(), Ok(()));
-    let job = job_work(&h, 0, 1 << 10, 1 << 16, 1 << 16);
-    assert!(job > 1 << 60 && job < u64::MAX);
-    // An invalid header saturates.
+    assert_eq!(job_work(&h, 0, 1 << 10, 1 << 16, 1 << 16), u64::MAX);
+
+    // Nor does a header that was never checked overflow.
     let (d, hidden) = (u32::MAX, u32::MAX);
     let broken = Header { d, hidden, experts_per_token: u32::MAX, ..h };
     assert_eq!(job_work(&broken, 0, u32::MAX, u32::MAX, u32::MAX), u64::MAX);
