@@ -218,3 +218,45 @@ impl<W: Fn(i32) -> u64> Weights<'_, W> {
         argmax(self.logits)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ids 0..6 of weights 2, 0, 1, 1, 0, 3: small enough to meet every boundary of the cumulative sum,
+    /// which random bits practically never do.
+    const SMALL: [i32; 6] = [2, 0, 1, 1, 0, 3];
+
+    fn small() -> Weights<'static, impl Fn(i32) -> u64> {
+        Weights { logits: &SMALL, weight: |l| l as u64 }
+    }
+
+    #[test]
+    fn nth_at_each_boundary_takes_the_id_that_exceeds_it() {
+        let drawn = [0, 1, 2, 3, 4, 5, 6].map(|r| small().nth(None, r));
+        assert_eq!(drawn, [0, 0, 2, 3, 5, 5, 5]);
+        // Cut after id 2: the order is 5, 0, 2, 3, 1, 4, so that 3 is out.
+        let drawn = [0, 1, 2, 3, 5].map(|r| small().nth(Some(2), r));
+        assert_eq!(drawn, [0, 0, 2, 5, 5]);
+    }
+
+    #[test]
+    fn cut_at_each_mass_keeps_the_shortest_prefix() {
+        // Prefix sums in order: 3 (id 5), 5 (id 0), 6 (id 2), 7 (id 3), then nothing more.
+        let sampling = |top_p| Sampling { temperature: 1, top_p, ..Sampling::GREEDY };
+        let exactly = |sum: u32| (sum << 16).div_ceil(7);
+        let mut order = [0; 6];
+        for (top_p, expected) in [
+            (1, (Some(5), 3)),
+            (exactly(3) - 1, (Some(5), 3)),
+            (exactly(3), (Some(0), 5)),
+            (exactly(5) - 1, (Some(0), 5)),
+            (exactly(5), (Some(2), 6)),
+            (exactly(6), (Some(3), 7)),
+            (TOP_P_OFF - 1, (Some(3), 7)),
+            (TOP_P_OFF, (None, 7)),
+        ] {
+            assert_eq!(small().cut(&sampling(top_p), &mut order), expected, "top_p {top_p}");
+        }
+    }
+}

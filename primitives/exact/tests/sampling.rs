@@ -147,6 +147,28 @@ fn draw_ties_at_the_cut_keep_the_lower_ids() {
 }
 
 #[test]
+fn draw_mass_reached_exactly_keeps_no_more() {
+    // 4 equal weights, half of the mass: two reach it exactly.
+    let mut seen = std::collections::BTreeSet::new();
+    for next in 0..300 {
+        let sampling = Sampling { temperature: 1000, top_p: 32768, ..Sampling::GREEDY };
+        seen.insert(draw_once(&[-9; 4], None, &sampling, next));
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1]);
+}
+
+#[test]
+fn temperature_scale_every_temperature_rounds_to_nearest() {
+    for t in 1..=u16::MAX {
+        let error = i64::from(temperature_scale(t)) * i64::from(t) - 94_548_462;
+        assert!(2 * error <= i64::from(t) && -2 * error <= i64::from(t), "{t}: {error}");
+    }
+    assert_eq!(temperature_scale(1), 94_548_462);
+    // An exact half rounds up: 94548462 / 4 = 23637115.5.
+    assert_eq!(temperature_scale(4), 23_637_116);
+}
+
+#[test]
 fn draw_of_a_capped_tie_orders_by_the_uncapped_logit() {
     // The cap makes all of these equal; the largest logit is still the first in order.
     let cap = FinalCap { c: 0, sigma: 0, cap: 1 << 20 };
