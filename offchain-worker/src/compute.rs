@@ -1,0 +1,213 @@
+//! Inference threads: few, of low priority, and unable to hurt the node.
+//!
+//! Work comes in pieces (one step of decoding, one chunk of a prefill), so that a few threads serve many tasks. Re-execution
+//! comes in one piece and has a thread of its own, of the lowest priority, so that it never stands between two tokens. A panic
+//! in a piece is caught and reported as that task's failure.
+
+use parking_lot::{Condvar, Mutex};
+use std::{
+    collections::VecDeque,
+    panic::{catch_unwind, AssertUnwindSafe},
+    sync::Arc,
+    thread,
+};
+
+/// How soon a piece of work runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A step that a ring of nodes waits for.
+    Decode = 0,
+    /// A prompt being read.
+    Prefill = 1,
+    /// A re-execution.
+    Check = 2,
+}
+
+type Piece = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct Queue {
+    classes: [VecDeque<Piece>; 3],
+    stopped: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    ready: Condvar,
+}
+
+/// Niceness of the threads that a ring waits for: block production, networking and RPC run first.
+const NICE: i32 = 10;
+/// Niceness of re-execution, which has minutes where a ring has milliseconds.
+const NICE_CHECK: i32 = 19;
+/// Most pieces that wait. Each task has one piece at a time, and tasks are bounded, so this is never reached in practice.
+const MAX_QUEUED: usize = 1024;
+
+/// A handle to the threads; they end with the last handle.
+#[derive(Clone)]
+pub struct Compute {
+    inner: Arc<Handle>,
+}
+
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut queue = self.shared.queue.lock();
+        queue.stopped = true;
+        queue.classes.iter_mut().for_each(VecDeque::clear);
+        self.shared.ready.notify_all();
+    }
+}
+
+/// The queue is full.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("more than {MAX_QUEUED} pieces of inference work are waiting")]
+pub struct Busy;
+
+impl Compute {
+    /// Starts `threads` threads for rings, at least one, and one for checks.
+    pub fn new(threads: usize) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        for i in 0..threads.max(1) {
+            let shared = shared.clone();
+            thread::Builder::new().name(format!("assay-infer-{i}")).spawn(move || {
+                lower_priority(Class::Decode);
+                work(&shared, &[Class::Decode, Class::Prefill]);
+            })?;
+        }
+        let checks = shared.clone();
+        thread::Builder::new().name("assay-check".into()).spawn(move || {
+            lower_priority(Class::Check);
+            work(&checks, &[Class::Check]);
+        })?;
+        Ok(Self { inner: Arc::new(Handle { shared }) })
+    }
+
+    /// Queues a piece of work.
+    pub fn spawn(&self, class: Class, piece: impl FnOnce() + Send + 'static) -> Result<(), Busy> {
+        let shared = &self.inner.shared;
+        let mut queue = shared.queue.lock();
+        if queue.classes.iter().map(VecDeque::len).sum::<usize>() >= MAX_QUEUED {
+            return Err(Busy)
+        }
+        queue.classes[class as usize].push_back(Box::new(piece));
+        // Not every thread serves every class.
+        shared.ready.notify_all();
+        Ok(())
+    }
+}
+
+fn work(shared: &Shared, classes: &[Class]) {
+    loop {
+        let piece = {
+            let mut queue = shared.queue.lock();
+            loop {
+                if queue.stopped {
+                    return
+                }
+                if let Some(piece) = classes.iter().find_map(|class| queue.classes[*class as usize].pop_front()) {
+                    break piece
+                }
+                shared.ready.wait(&mut queue);
+            }
+        };
+        // A piece reports its own panic (see `guarded`); this is the last line that keeps the thread alive.
+        let _ = catch_unwind(AssertUnwindSafe(piece));
+    }
+}
+
+/// Runs the engine and turns a panic into an error with its message.
+pub fn guarded<T>(
+    f: impl FnOnce() -> Result<T, crate::engine::EngineError>,
+) -> Result<T, crate::engine::EngineError> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<&str>()
+            .map(|s| s.to_string())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".into());
+        Err(crate::engine::EngineError::Panicked(text))
+    })
+}
+
+/// Lowers the calling thread's priority for a class of work, where the system has per-thread priorities.
+pub fn lower_priority(class: Class) {
+    let nice = if class == Class::Check { NICE_CHECK } else { NICE };
+    #[cfg(target_os = "linux")]
+    // SAFETY: two calls without pointers; on Linux, `setpriority` of a thread id concerns that thread alone.
+    unsafe {
+        let thread = libc::syscall(libc::SYS_gettid) as libc::id_t;
+        if libc::setpriority(libc::PRIO_PROCESS, thread, nice) != 0 {
+            log::debug!(target: crate::LOG_TARGET, "could not lower the priority of an inference thread");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::EngineError;
+    use std::{sync::mpsc, time::Duration};
+
+    const WAIT: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn spawn_runs_decode_before_a_waiting_prefill() {
+        let compute = Compute::new(1).unwrap();
+        let (hold, held) = mpsc::channel::<()>();
+        let (tx, rx) = mpsc::channel();
+        compute.spawn(Class::Decode, move || drop(held.recv())).unwrap();
+        for (class, name) in [(Class::Prefill, "prefill"), (Class::Decode, "decode")] {
+            let tx = tx.clone();
+            compute.spawn(class, move || tx.send(name).unwrap()).unwrap();
+        }
+        hold.send(()).unwrap();
+        let order: Vec<_> = (0..2).map(|_| rx.recv_timeout(WAIT).unwrap()).collect();
+        assert_eq!(order, ["decode", "prefill"]);
+    }
+
+    #[test]
+    fn spawn_during_a_long_check_still_decodes() {
+        let compute = Compute::new(1).unwrap();
+        let (hold, held) = mpsc::channel::<()>();
+        let (tx, rx) = mpsc::channel();
+        compute.spawn(Class::Check, move || drop(held.recv())).unwrap();
+        compute.spawn(Class::Decode, move || tx.send(()).unwrap()).unwrap();
+        assert_eq!(rx.recv_timeout(WAIT), Ok(()));
+        drop(hold);
+    }
+
+    #[test]
+    fn spawn_after_a_panic_still_runs() {
+        let compute = Compute::new(1).unwrap();
+        compute.spawn(Class::Decode, || panic!("piece")).unwrap();
+        let (tx, rx) = mpsc::channel();
+        compute.spawn(Class::Decode, move || tx.send(1).unwrap()).unwrap();
+        assert_eq!(rx.recv_timeout(WAIT), Ok(1));
+    }
+
+    #[test]
+    fn guarded_panic_becomes_an_error_with_its_message() {
+        let error = guarded::<()>(|| panic!("kernel {}", 7)).unwrap_err();
+        assert!(matches!(error, EngineError::Panicked(text) if text == "kernel 7"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn threads_run_at_low_priority() {
+        let compute = Compute::new(1).unwrap();
+        let (tx, rx) = mpsc::channel();
+        compute
+            .spawn(Class::Decode, move || {
+                // SAFETY: a call without pointers about the calling thread.
+                let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, libc::syscall(libc::SYS_gettid) as libc::id_t) };
+                tx.send(nice).unwrap();
+            })
+            .unwrap();
+        assert!(rx.recv_timeout(WAIT).unwrap() >= NICE);
+    }
+}

@@ -1,0 +1,307 @@
+//! The engine as the worker sees it.
+//!
+//! The worker knows stages, boundary rows and roots; it knows nothing of kernels. Everything that computes is behind [`Engine`]
+//! and [`Stage`], so that an engine can live in a supervised child process: values in, values out, no shared memory. A panic
+//! behind these traits is caught by [`crate::compute`] and costs one task.
+
+use assay_exact::{
+    commit::{row_leaf, Generation, StageRootInput},
+    hash::{Blake2b, Digest},
+    merkle::{leaf_hash, ListBuilder},
+    sampling::Sampling,
+};
+use assay_primitives::{JobInput, JobSpec, ModelId, SamplingParams, Span};
+use codec::{Decode, Encode};
+use polkadot_sdk::sp_core::H256;
+use std::sync::{atomic::AtomicBool, Arc};
+
+/// What crosses a stage boundary, position by position.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Rows {
+    /// Token ids: into the first stage, out of the last.
+    #[codec(index = 0)]
+    Ids(Vec<u32>),
+    /// Residual rows, row-major `[rows, width]`.
+    #[codec(index = 1)]
+    Hidden {
+        /// Entries of a row (the model's `d`).
+        width: u32,
+        /// The rows.
+        values: Vec<i32>,
+    },
+}
+
+impl Rows {
+    /// No rows, of the kind and width of a boundary: `None` for token ids.
+    pub fn empty(width: Option<u32>) -> Self {
+        match width {
+            None => Self::Ids(Vec::new()),
+            Some(width) => Self::Hidden { width, values: Vec::new() },
+        }
+    }
+
+    /// Number of rows. A hidden matrix without width has none.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Ids(ids) => ids.len(),
+            Self::Hidden { width: 0, .. } => 0,
+            Self::Hidden { width, values } => values.len() / *width as usize,
+        }
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that the values take.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Ids(ids) => ids.len() * 4,
+            Self::Hidden { values, .. } => values.len() * 4,
+        }
+    }
+
+    /// Width of a hidden matrix, none for ids.
+    pub fn width(&self) -> Option<u32> {
+        match self {
+            Self::Ids(_) => None,
+            Self::Hidden { width, .. } => Some(*width),
+        }
+    }
+
+    /// Rows `from..to`, cut to what there is.
+    pub fn slice(&self, from: usize, to: usize) -> Self {
+        let to = to.min(self.len());
+        let from = from.min(to);
+        match self {
+            Self::Ids(ids) => Self::Ids(ids[from..to].to_vec()),
+            Self::Hidden { width, values } => {
+                let w = *width as usize;
+                Self::Hidden { width: *width, values: values[from * w..to * w].to_vec() }
+            },
+        }
+    }
+
+    /// Appends rows. False, and nothing happens, if they are of another kind or width.
+    #[must_use]
+    pub fn append(&mut self, more: &Self) -> bool {
+        match (self, more) {
+            (Self::Ids(a), Self::Ids(b)) => a.extend_from_slice(b),
+            (Self::Hidden { width: w, values: a }, Self::Hidden { width, values: b }) if w == width =>
+                a.extend_from_slice(b),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether the values are whole rows.
+    pub fn is_well_formed(&self) -> bool {
+        match self {
+            Self::Ids(_) => true,
+            Self::Hidden { width, values } => *width > 0 && values.len() % *width as usize == 0,
+        }
+    }
+
+    /// Calls `leaf` with each row's leaf hash (`docs/exact.md`, section 11).
+    pub fn leaves(&self, mut leaf: impl FnMut(Digest)) {
+        match self {
+            Self::Ids(ids) => ids.iter().for_each(|id| leaf(leaf_hash::<Blake2b>(&[&id.to_le_bytes()]))),
+            Self::Hidden { width, values } => values
+                .chunks_exact((*width).max(1) as usize)
+                .for_each(|row| leaf(row_leaf::<Blake2b>(row))),
+        }
+    }
+
+    /// Root of all rows.
+    pub fn root(&self) -> H256 {
+        let mut list = ListBuilder::<Blake2b>::new();
+        self.leaves(|leaf| list.push_hash(leaf));
+        H256(list.root())
+    }
+}
+
+/// What a stage computes, of which job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageSpec {
+    /// The package.
+    pub model: ModelId,
+    /// The layers.
+    pub span: Span,
+    /// The prompt, at least one id.
+    pub prompt: Arc<[u32]>,
+    /// Most ids to generate.
+    pub max_new: u32,
+    /// How they are drawn.
+    pub sampling: SamplingParams,
+}
+
+impl StageSpec {
+    /// From a job and one of its spans; none if the prompt is not inline.
+    pub fn of(spec: &JobSpec, span: Span) -> Option<Self> {
+        let JobInput::Inline(ids) = &spec.input else { return None };
+        Some(Self {
+            model: spec.model,
+            span,
+            prompt: ids.iter().copied().collect::<Vec<_>>().into(),
+            max_new: spec.max_new_tokens,
+            sampling: spec.sampling,
+        })
+    }
+
+    /// Sampling parameters as the exact crate has them.
+    pub fn exact_sampling(&self) -> Sampling {
+        let SamplingParams { temperature, top_k, top_p, seed } = self.sampling;
+        Sampling { temperature, top_k, top_p, seed }
+    }
+}
+
+/// Roots of a finished stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageOutcome {
+    /// Root of what it received: of all T ids in the first stage.
+    pub in_root: H256,
+    /// Root of what it handed on: of all T ids from the last stage.
+    pub out_root: H256,
+    /// Root of its keys and values.
+    pub kv_root: H256,
+    /// Root of its last layer's tail.
+    pub tail_root: H256,
+}
+
+impl StageOutcome {
+    /// The stage root (`docs/exact.md`, section 11).
+    pub fn stage_root(&self, spec: &StageSpec) -> H256 {
+        let input = StageRootInput {
+            model_root: spec.model.0,
+            first_layer: spec.span.first.into(),
+            end_layer: spec.span.end.into(),
+            t_in: spec.prompt.len() as u32,
+            generation: Some(Generation { max_new: spec.max_new, sampling: spec.exact_sampling() }),
+            in_root: self.in_root.0,
+            out_root: self.out_root.0,
+            kv_root: self.kv_root.0,
+            tail_root: self.tail_root.0,
+        };
+        H256(input.root::<Blake2b>())
+    }
+}
+
+/// Which implementation computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Arithmetic {
+    /// The fastest that this machine runs, or what the operator chose.
+    Fast,
+    /// The scalar reference: what a dissent, and the first commit after a start, are repeated with.
+    Reference,
+}
+
+/// A model that this node can run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalModel {
+    /// Root of its package.
+    pub id: ModelId,
+    /// Its name.
+    pub name: String,
+    /// Entries of a residual row.
+    pub width: u32,
+    /// Number of layers.
+    pub layers: u16,
+    /// Ids in the vocabulary.
+    pub vocab: u32,
+    /// Longest sequence, prompt and output.
+    pub context: u32,
+    /// Ids that end generation.
+    pub eos: Vec<u32>,
+}
+
+impl LocalModel {
+    /// Whether generation ends with `last`, the newest of `generated` ids.
+    pub fn ends(&self, generated: usize, last: u32, max_new: u32) -> bool {
+        generated > 0 && (generated >= max_new as usize || self.eos.contains(&last))
+    }
+
+    /// Whether `ids`, of which the first `t_in` are the prompt, are complete: the last generated id ends generation, or there
+    /// are as many as asked for.
+    pub fn is_complete(&self, ids: &[u32], t_in: usize, max_new: u32) -> bool {
+        ids.last().is_some_and(|last| self.ends(ids.len().saturating_sub(t_in), *last, max_new))
+    }
+}
+
+/// Why the engine could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The node has no such model.
+    #[error("this node holds no model {0:?}; start it with `--model DIR` of that package")]
+    UnknownModel(ModelId),
+    /// The package lacks these layers.
+    #[error("the package of model {model:?} on this node has no layers {}..{}", span.first, span.end)]
+    UnknownSpan {
+        /// The model.
+        model: ModelId,
+        /// The span.
+        span: Span,
+    },
+    /// The text or the ids cannot be converted.
+    #[error("{0}")]
+    Tokenizer(String),
+    /// The task was given up.
+    #[error("cancelled")]
+    Cancelled,
+    /// The engine refused or failed.
+    #[error("the engine failed: {0}")]
+    Failed(String),
+    /// The engine panicked; its task is lost, nothing else.
+    #[error("the engine panicked: {0}")]
+    Panicked(String),
+}
+
+/// One stage of one sequence being computed.
+pub trait Stage: Send {
+    /// Computes the next positions: ids in the first stage, rows in the others. Returns the rows for the next stage; from the
+    /// last stage, the id drawn after the newest position, or none while prompt positions are missing.
+    fn forward(&mut self, input: &Rows) -> Result<Rows, EngineError>;
+
+    /// Ends the sequence and returns its roots. `last` is the id that ended generation: a first stage never computes it, but
+    /// its input root covers it.
+    fn finish(self: Box<Self>, last: Option<u32>) -> Result<StageOutcome, EngineError>;
+}
+
+/// A re-execution.
+#[derive(Clone, Copy, Debug)]
+pub struct Replay<'a> {
+    /// All T ids. A stage that neither reads nor draws ids looks only at how many there are.
+    pub transcript: &'a [u32],
+    /// What the stage received, unless it is the first.
+    pub rows: Option<&'a Rows>,
+    /// With what.
+    pub arithmetic: Arithmetic,
+    /// Stops it soon when set.
+    pub cancel: &'a AtomicBool,
+}
+
+/// Whatever runs models.
+pub trait Engine: Send + Sync + 'static {
+    /// The models it holds.
+    fn models(&self) -> Vec<LocalModel>;
+
+    /// One of them.
+    fn model(&self, id: &ModelId) -> Option<LocalModel> {
+        self.models().into_iter().find(|m| m.id == *id)
+    }
+
+    /// Text to ids, with the special tokens that the model's prompts begin with.
+    fn tokenize(&self, model: &ModelId, text: &str) -> Result<Vec<u32>, EngineError>;
+
+    /// Ids to text, special tokens left out.
+    fn detokenize(&self, model: &ModelId, ids: &[u32]) -> Result<String, EngineError>;
+
+    /// Begins a stage.
+    fn open(&self, spec: &StageSpec) -> Result<Box<dyn Stage>, EngineError>;
+
+    /// Re-executes a finished stage in one prefill, and returns the roots that an honest executor has, given this input.
+    fn replay(&self, spec: &StageSpec, replay: Replay<'_>) -> Result<StageOutcome, EngineError>;
+
+    /// Name of what computes, for status and metrics.
+    fn backend(&self) -> String;
+}

@@ -1,0 +1,584 @@
+//! Runs the stages that this provider was assigned: moves rows around the ring, signs handoffs, commits.
+//!
+//! The state of a stage is a [`StageRun`]; here is what connects it to the engine, the network, the journal and the chain.
+
+use crate::{
+    chain::Identity,
+    compute::{guarded, Class},
+    context::{work_ctx, CheckId, Context, Event, Purpose, SignError},
+    engine::{EngineError, Rows, Stage, StageOutcome, StageSpec},
+    keys,
+    network::{
+        messages::{RingMessage, TokenFrame, MAX_FRAME_IDS},
+        transport::Misbehaviour,
+    },
+    ring::{Accepted, SignedHandoff, StageRun},
+};
+use assay_primitives::{
+    api::{JobView, StageView},
+    digest, AccountId, Answer, Handoff, JobHash, Role, StageCommitment, StageRef,
+};
+use polkadot_sdk::{sc_network::PeerId, sp_core::H256};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Silence of upstream after which its rows are asked for again.
+const WANT_AFTER: Duration = Duration::from_millis(400);
+/// No token frame is signed sooner after the last one: what is drawn meanwhile goes into the next.
+const FRAME_EVERY: Duration = Duration::from_millis(20);
+/// Ticks before the due one in which a starved stage says `Blocked`: enough for the answer to be included.
+pub const BLOCKED_TICKS: u32 = 4;
+
+struct Run {
+    ring: StageRun,
+    view: Arc<JobView>,
+    /// Signed handoffs over the output: the newest and, at the end, the final one.
+    handoffs: BTreeMap<u32, SignedHandoff>,
+    /// When something last came from upstream, or was asked for.
+    heard: Instant,
+    framed: Instant,
+    /// Generated ids in signed token frames.
+    streamed: usize,
+    phase: Phase,
+}
+
+enum Phase {
+    Computing,
+    /// The engine computes the roots.
+    Finishing,
+    /// The scalar reference repeats the stage.
+    Confirming(StageOutcome),
+    /// The answer is journalled, or about to be.
+    Answered,
+    /// Nothing more can be done in this attempt.
+    Failed,
+}
+
+/// What the loop has to do next.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Show token frames to this node's subscribers.
+    Stream(TokenFrame),
+    /// Repeat this stage with the scalar reference.
+    Confirm(CheckId),
+    /// Deliver a message to another stage on this node.
+    Local(RingMessage),
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Executors {
+    runs: BTreeMap<StageRef, Run>,
+    /// The engine was compared with the scalar reference since the start.
+    confirmed: bool,
+    out: Vec<Outcome>,
+}
+
+impl Executors {
+    /// Commits without having compared the engine with the reference: for faults on purpose.
+    #[cfg(feature = "faults")]
+    pub fn skip_confirmation(&mut self) {
+        self.confirmed = true;
+    }
+
+    /// What came up since the last call.
+    pub fn outcomes(&mut self) -> Vec<Outcome> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Stages under way.
+    pub fn len(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Jobs with a stage here.
+    pub fn jobs(&self) -> BTreeSet<JobHash> {
+        self.runs.keys().map(|at| at.job).collect()
+    }
+
+    /// Begins a stage.
+    pub fn start(
+        &mut self,
+        ctx: &Context,
+        identity: &Identity,
+        at: StageRef,
+        view: &Arc<JobView>,
+    ) -> Result<(), EngineError> {
+        if self.runs.contains_key(&at) {
+            return Ok(())
+        }
+        let Some(stage) = view.stages.get(at.stage as usize) else {
+            return Err(EngineError::Failed(format!("the job has no stage {}", at.stage)))
+        };
+        let unknown = || EngineError::Failed("the prompt is not inline".into());
+        let spec = StageSpec::of(&view.spec, stage.span).ok_or_else(unknown)?;
+        let model = ctx.engine.model(&spec.model).ok_or(EngineError::UnknownModel(spec.model))?;
+        let engine = guarded(|| ctx.engine.open(&spec))?;
+        log::info!(
+            target: crate::LOG_TARGET,
+            "job {:?}, attempt {}: executing stage {} of {}, layers {}..{}",
+            at.job, at.attempt, at.stage, view.stages.len(), stage.span.first, stage.span.end,
+        );
+        let ring = StageRun::new(at, view.stages.len() as u8, spec, model, engine);
+        let now = Instant::now();
+        let run = Run {
+            ring,
+            view: view.clone(),
+            handoffs: BTreeMap::new(),
+            heard: now,
+            framed: now.checked_sub(FRAME_EVERY).unwrap_or(now),
+            streamed: 0,
+            phase: Phase::Computing,
+        };
+        self.runs.insert(at, run);
+        // Whatever upstream produced before this moment went by unheard.
+        self.want(ctx, identity, at);
+        self.advance(ctx, identity, at);
+        Ok(())
+    }
+
+    /// Gives a stage up, and what it computes with it. Its rows stay with the row store.
+    pub fn cancel(&mut self, at: &StageRef) {
+        if self.runs.remove(at).is_some() {
+            log::info!(target: crate::LOG_TARGET, "job {:?}: stage {} given up", at.job, at.stage);
+        }
+    }
+
+    /// Drops the runs of jobs that are no longer open.
+    pub fn retain(&mut self, open: impl Fn(&StageRef) -> bool) {
+        self.runs.retain(|at, _| open(at));
+    }
+
+    /// New views of the jobs: keys and peers may have been learnt.
+    pub fn refresh(&mut self, job: &JobHash, view: &Arc<JobView>) {
+        for (at, run) in self.runs.range_mut(StageRef { job: *job, attempt: 0, stage: 0 }..) {
+            if at.job != *job {
+                break
+            }
+            if view.attempt == at.attempt && view.stages.len() == run.view.stages.len() {
+                run.view = view.clone();
+            }
+        }
+    }
+
+    /// Does whatever can be done now for a stage.
+    fn advance(&mut self, ctx: &Context, identity: &Identity, at: StageRef) {
+        let Some(run) = self.runs.get_mut(&at) else { return };
+        if let (Phase::Computing, Some(reason)) = (&run.phase, run.ring.broken()) {
+            log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: {reason}", at.job, at.stage);
+            run.phase = Phase::Failed;
+            return
+        }
+        if let Some(due) = run.ring.handoff_due() {
+            if due.last {
+                ctx.rows.insert(at.job, due.root, Arc::new(run.ring.output().rows().clone()));
+            }
+            ctx.sign_handoff(identity.worker.clone(), at, &run.view.spec, due);
+        }
+        if let Some(work) = run.ring.next_work() {
+            let class = if work.decode { Class::Decode } else { Class::Prefill };
+            let ctx = ctx.clone();
+            let compute = ctx.compute.clone();
+            let piece = move || {
+                let started = Instant::now();
+                let (mut engine, input) = (work.engine, work.input);
+                let result = guarded(|| engine.forward(&input).map(|out| (engine, out)));
+                ctx.metrics.step(class, input.len(), started.elapsed());
+                ctx.emit(Event::Stepped { at, result });
+            };
+            if compute.spawn(class, piece).is_err() {
+                run.phase = Phase::Failed;
+            }
+            return
+        }
+        if matches!(run.phase, Phase::Computing) {
+            if let Some(engine) = run.ring.take_finished() {
+                run.phase = Phase::Finishing;
+                finish(ctx, at, engine, run.ring.ids().last().copied());
+            }
+        }
+    }
+
+    /// A piece of a stage is computed.
+    pub fn stepped(
+        &mut self,
+        ctx: &Context,
+        identity: &Identity,
+        at: StageRef,
+        result: Result<(Box<dyn Stage>, Rows), EngineError>,
+    ) {
+        let Some(run) = self.runs.get_mut(&at) else { return };
+        let produced = match result {
+            Ok((engine, rows)) => run.ring.computed(engine, rows).map_err(|e| EngineError::Failed(e.into())),
+            Err(error) => Err(error),
+        };
+        match produced {
+            Ok(produced) => {
+                if let Some((start, rows)) = produced.rows {
+                    let message = RingMessage::Rows { at, start, rows };
+                    self.out.extend(send(ctx, identity, &run.view, run.ring.downstream_of(), message));
+                }
+                if !produced.drawn.is_empty() {
+                    self.frame(ctx, identity, at);
+                }
+                self.advance(ctx, identity, at);
+            },
+            Err(error) => {
+                log::error!(target: crate::LOG_TARGET, "job {:?}, stage {}: {error}", at.job, at.stage);
+                ctx.metrics.failed();
+                run.phase = Phase::Failed;
+            },
+        }
+    }
+
+    /// Signs and streams what was drawn since the last frame.
+    fn frame(&mut self, ctx: &Context, identity: &Identity, at: StageRef) {
+        let Some(run) = self.runs.get_mut(&at).filter(|run| run.ring.is_last()) else { return };
+        let generated = run.ring.generated();
+        let complete = run.ring.is_complete();
+        if run.streamed == generated.len() || (!complete && run.framed.elapsed() < FRAME_EVERY) {
+            return
+        }
+        while run.streamed < generated.len() {
+            let end = generated.len().min(run.streamed + MAX_FRAME_IDS);
+            // Only the newest prefix has its root at hand: with more ids than one frame takes, the list is hashed again.
+            let root = match end == generated.len() {
+                true => run.ring.output().root(),
+                false => Rows::Ids(run.ring.ids()[..run.ring.spec().prompt.len() + end].to_vec()).root(),
+            };
+            let digest = digest::token_frame(&work_ctx(ctx.genesis, &at, &run.view.spec, Role::Executor), end as u32, root);
+            let signature = match ctx.keys.sign_digest(&identity.worker, digest) {
+                Ok(signature) => signature,
+                Err(error) => {
+                    log::error!(target: crate::LOG_TARGET, "cannot sign a token frame: {error}");
+                    return
+                },
+            };
+            let frame = TokenFrame { at, seq: end as u32, ids: generated[run.streamed..end].to_vec(), signature };
+            run.streamed = end;
+            self.out.push(Outcome::Stream(frame));
+        }
+        run.framed = Instant::now();
+    }
+
+    /// A handoff of this node is signed.
+    pub fn handed_off(
+        &mut self,
+        ctx: &Context,
+        identity: &Identity,
+        at: StageRef,
+        result: Result<SignedHandoff, SignError>,
+    ) {
+        let Some(run) = self.runs.get_mut(&at) else { return };
+        match result {
+            Ok(handoff) => {
+                run.handoffs.retain(|_, known| known.last);
+                run.handoffs.insert(handoff.n_rows, handoff.clone());
+                let to = run.ring.downstream_of();
+                self.out.extend(send(ctx, identity, &run.view, to, handoff_message(at, &handoff)));
+            },
+            Err(error) => {
+                run.phase = Phase::Failed;
+                refused(ctx, error);
+            },
+        }
+    }
+
+    /// A message about a ring. `from` is the peer it came over; none from this node itself. `worker` is whom the peer proved
+    /// to act for.
+    pub fn message(
+        &mut self,
+        ctx: &Context,
+        identity: &Identity,
+        from: Option<PeerId>,
+        worker: Option<&AccountId>,
+        message: RingMessage,
+    ) {
+        match message {
+            RingMessage::Rows { at, start, rows } => {
+                let Some((to, run)) = self.downstream(&at, worker) else { return };
+                match run.ring.accept(start, &rows) {
+                    Accepted::New => {
+                        run.heard = Instant::now();
+                        self.advance(ctx, identity, to);
+                    },
+                    Accepted::Known => {},
+                    Accepted::Gap(_) => self.want(ctx, identity, to),
+                    Accepted::Wrong(reason) => {
+                        log::debug!(target: crate::LOG_TARGET, "job {:?}, stage {}: {reason}", to.job, to.stage);
+                        if let Some(peer) = &from {
+                            ctx.transport.report(peer, Misbehaviour::WrongContent);
+                        }
+                    },
+                }
+            },
+            RingMessage::Handoff { at, n_rows, root, last, signature } => {
+                let Some((to, run)) = self.downstream(&at, worker) else { return };
+                let producer = work_ctx(ctx.genesis, &at, &run.view.spec, Role::Executor);
+                let upstream = &run.view.stages[at.stage as usize].worker;
+                if !keys::verify(upstream, digest::handoff(&producer, n_rows, root), &signature) {
+                    if let Some(peer) = &from {
+                        ctx.transport.report(peer, Misbehaviour::BadSignature);
+                    }
+                    return
+                }
+                run.heard = Instant::now();
+                run.ring.accept_handoff(SignedHandoff { n_rows, root, last, signature });
+                self.advance(ctx, identity, to);
+            },
+            RingMessage::Want { at, from: position } => {
+                let Some(run) = self.runs.get(&at) else { return };
+                let to = run.ring.downstream_of();
+                let asker = run.view.stages.get(to.stage as usize).map(|stage| &stage.worker);
+                if worker.is_some() && worker != asker {
+                    return
+                }
+                if from.as_ref().is_some_and(|peer| !ctx.transport.may_want(peer)) {
+                    return
+                }
+                for (start, rows) in run.ring.replay_output(position) {
+                    self.out.extend(send(ctx, identity, &run.view, to, RingMessage::Rows { at, start, rows }));
+                }
+                for handoff in run.handoffs.values() {
+                    self.out.extend(send(ctx, identity, &run.view, to, handoff_message(at, handoff)));
+                }
+            },
+            RingMessage::Hello { .. } | RingMessage::Tokens(_) | RingMessage::WantTokens { .. } => {},
+        }
+    }
+
+    /// The run that receives from producer `at`, if the sender may speak for it.
+    fn downstream(&mut self, at: &StageRef, worker: Option<&AccountId>) -> Option<(StageRef, &mut Run)> {
+        let any = StageRef { stage: 0, ..*at };
+        let stages = self.runs.range(any..).next().filter(|(known, _)| {
+            known.job == at.job && known.attempt == at.attempt
+        })?;
+        let n = stages.1.view.stages.len() as u8;
+        if at.stage >= n {
+            return None
+        }
+        let to = StageRef { stage: (at.stage + 1) % n, ..*at };
+        let run = self.runs.get_mut(&to)?;
+        // A stage's rows come from its own worker only. A peer that proved nothing, or something else, is not heard.
+        let expected = run.view.stages.get(at.stage as usize).map(|stage| &stage.worker);
+        (worker == expected).then_some((to, run))
+    }
+
+    /// Asks upstream for what is missing.
+    fn want(&mut self, ctx: &Context, identity: &Identity, at: StageRef) {
+        let Some(run) = self.runs.get_mut(&at) else { return };
+        let Some(from) = run.ring.missing() else { return };
+        run.heard = Instant::now();
+        let upstream = run.ring.upstream_of();
+        self.out.extend(send(ctx, identity, &run.view, upstream, RingMessage::Want { at: upstream, from }));
+    }
+
+    /// Called often: asks again where upstream is silent, and streams what waits.
+    pub fn tick(&mut self, ctx: &Context, identity: &Identity) {
+        let now = Instant::now();
+        let all: Vec<StageRef> = self.runs.keys().copied().collect();
+        for at in all {
+            self.frame(ctx, identity, at);
+            let silent = self.runs.get(&at).is_some_and(|run| {
+                matches!(run.phase, Phase::Computing) &&
+                    run.ring.is_starved() &&
+                    now.duration_since(run.heard) > WANT_AFTER
+            });
+            if silent {
+                self.want(ctx, identity, at);
+            }
+        }
+    }
+
+    /// Called at each best block: a stage that waits in vain says so while there is time.
+    pub fn check_deadlines(&mut self, ctx: &Context) {
+        for (at, run) in &mut self.runs {
+            let waits = match run.phase {
+                Phase::Computing => run.ring.is_starved(),
+                Phase::Failed => run.ring.broken().is_some(),
+                _ => false,
+            };
+            if waits && !run.ring.is_alone() && run.view.now + BLOCKED_TICKS >= run.view.due {
+                log::warn!(
+                    target: crate::LOG_TARGET,
+                    "job {:?}: stage {} waits for stage {} in vain, and says so",
+                    at.job, at.stage, run.ring.upstream_of().stage,
+                );
+                run.phase = Phase::Answered;
+                ctx.answer(&run.view.spec, Answer::Blocked { at: *at }, None);
+            }
+        }
+    }
+
+    /// The roots of a stage are there.
+    pub fn finished(
+        &mut self,
+        ctx: &Context,
+        identity: &Identity,
+        at: StageRef,
+        result: Result<StageOutcome, EngineError>,
+    ) {
+        let Some(run) = self.runs.get_mut(&at) else { return };
+        let outcome = match result {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                log::error!(target: crate::LOG_TARGET, "job {:?}, stage {}: {error}", at.job, at.stage);
+                ctx.metrics.failed();
+                run.phase = Phase::Failed;
+                return
+            },
+        };
+        let (in_root, out_root) = (run.ring.input().root(), run.ring.output().root());
+        if (outcome.in_root, outcome.out_root) != (in_root, out_root) {
+            run.phase = Phase::Failed;
+            return ctx.alarm.raise(format!(
+                "job {:?}, stage {}: the engine's boundary roots are not those of the rows that it was given and gave",
+                at.job, at.stage,
+            ))
+        }
+        ctx.rows.insert(at.job, in_root, Arc::new(run.ring.input().rows().clone()));
+        ctx.rows.insert(at.job, out_root, Arc::new(run.ring.output().rows().clone()));
+        if self.confirmed {
+            self.commit(ctx, identity, at, outcome)
+        } else {
+            run.phase = Phase::Confirming(outcome);
+            self.out.push(Outcome::Confirm(CheckId { at, purpose: Purpose::OwnCommit }));
+        }
+    }
+
+    /// What the scalar reference needs to repeat a stage: the specification, the transcript, the rows.
+    pub fn transcript(&self, at: &StageRef) -> Option<(StageSpec, Vec<u32>, Arc<Rows>)> {
+        let run = self.runs.get(at)?;
+        let rows = Arc::new(run.ring.input().rows().clone());
+        let transcript = match run.ring.ids() {
+            // A stage between the ends knows no ids, and its rows depend on none: only their number matters.
+            [] => {
+                let mut ids = run.ring.spec().prompt.to_vec();
+                ids.resize(run.ring.input().len() as usize + 1, 0);
+                ids
+            },
+            ids => ids.to_vec(),
+        };
+        Some((run.ring.spec().clone(), transcript, rows))
+    }
+
+    /// The scalar reference repeated a stage of this node.
+    pub fn confirm(
+        &mut self,
+        ctx: &Context,
+        identity: &Identity,
+        at: StageRef,
+        reference: Result<StageOutcome, EngineError>,
+    ) {
+        let Some(run) = self.runs.get_mut(&at) else { return };
+        let Phase::Confirming(outcome) = run.phase else { return };
+        match reference {
+            Ok(reference) if reference == outcome => {
+                self.confirmed = true;
+                self.commit(ctx, identity, at, outcome);
+            },
+            Ok(_) => {
+                run.phase = Phase::Failed;
+                ctx.alarm.raise(format!(
+                    "job {:?}, stage {}: the {} kernels and the scalar reference give different roots",
+                    at.job, at.stage, ctx.engine.backend(),
+                ));
+            },
+            Err(error) => {
+                log::error!(target: crate::LOG_TARGET, "job {:?}, stage {}: {error}", at.job, at.stage);
+                run.phase = Phase::Failed;
+            },
+        }
+    }
+
+    fn commit(&mut self, ctx: &Context, identity: &Identity, at: StageRef, outcome: StageOutcome) {
+        let Some(run) = self.runs.get_mut(&at) else { return };
+        run.phase = Phase::Answered;
+        let root = outcome.stage_root(run.ring.spec());
+        let output = match run.ring.is_last() {
+            true => match run.ring.generated().to_vec().try_into() {
+                Ok(output) => Some(output),
+                Err(_) => return,
+            },
+            false => None,
+        };
+        let commitment = StageCommitment {
+            in_root: outcome.in_root,
+            out_root: outcome.out_root,
+            digest: ctx.commit_digest(&at, &run.view.spec, Role::Executor, identity, root),
+            upstream: run
+                .ring
+                .final_handoff()
+                .map(|handoff| Handoff { n_rows: handoff.n_rows, signature: handoff.signature }),
+            output,
+        };
+        ctx.answer(&run.view.spec, Answer::Commit { at, commitment }, Some(root));
+    }
+}
+
+fn handoff_message(at: StageRef, handoff: &SignedHandoff) -> RingMessage {
+    let SignedHandoff { n_rows, root, last, signature } = handoff.clone();
+    RingMessage::Handoff { at, n_rows, root, last, signature }
+}
+
+/// The peer id that the chain has for a stage's node.
+pub fn peer_of(stage: &StageView) -> Option<PeerId> {
+    PeerId::from_bytes(&stage.peer).ok()
+}
+
+/// Sends a message to a stage's node, or gives it back if that is this node.
+fn send(
+    ctx: &Context,
+    identity: &Identity,
+    view: &JobView,
+    to: StageRef,
+    message: RingMessage,
+) -> Option<Outcome> {
+    let stage = view.stages.get(to.stage as usize)?;
+    if stage.worker == identity.worker {
+        return Some(Outcome::Local(message))
+    }
+    if !ctx.transport.send(&stage.worker, peer_of(stage), &message) {
+        log::debug!(target: crate::LOG_TARGET, "job {:?}: no stream to the node of stage {}", to.job, to.stage);
+    }
+    None
+}
+
+fn finish(ctx: &Context, at: StageRef, engine: Box<dyn Stage>, last: Option<u32>) {
+    let worker = ctx.clone();
+    let piece = move || {
+        let result = guarded(|| engine.finish(last));
+        worker.emit(Event::Finished { at, result });
+    };
+    if ctx.compute.spawn(Class::Decode, piece).is_err() {
+        ctx.emit(Event::Finished { at, result: Err(EngineError::Failed("the inference queue is full".into())) });
+    }
+}
+
+/// A refusal of the journal is the last line of defence: it means that this machine was about to contradict itself.
+pub fn refused(ctx: &Context, error: SignError) {
+    match error {
+        SignError::Journal(error @ crate::journal::JournalError::DoubleSign { .. }) => ctx.alarm.raise(error.to_string()),
+        error => log::error!(target: crate::LOG_TARGET, "not signed: {error}"),
+    }
+}
+
+/// Root of the ids that a job's chain state implies for its first and last boundary.
+pub fn transcript_of(view: &JobView) -> Option<Vec<u32>> {
+    let assay_primitives::JobInput::Inline(prompt) = &view.spec.input else { return None };
+    let output = view.output.as_ref()?;
+    Some(prompt.iter().chain(output.iter()).copied().collect())
+}
+
+/// Root of ids.
+pub fn ids_root(ids: &[u32]) -> H256 {
+    Rows::Ids(ids.to_vec()).root()
+}

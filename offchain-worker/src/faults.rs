@@ -1,0 +1,108 @@
+//! Deliberate misbehaviour, for the multi-node tests. Compiled only with the feature `faults`, which release builds do not
+//! have.
+
+use crate::engine::{Engine, EngineError, LocalModel, Replay, Rows, Stage, StageOutcome, StageSpec};
+use assay_exact::{hash::Blake2b, merkle::ListBuilder};
+use assay_primitives::ModelId;
+use polkadot_sdk::sp_core::H256;
+use std::sync::Arc;
+
+/// A way to misbehave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fault {
+    /// As executor: changes one activation (in a last stage: one id) and commits to the consequences consistently.
+    CorruptActivation,
+    /// As checker and voter: dissents from right results.
+    FalseDissent,
+    /// As executor: falls silent after the prompt.
+    Silent,
+}
+
+/// An engine that misbehaves when it executes. It checks honestly.
+pub struct FaultyEngine {
+    /// The honest one.
+    pub inner: Arc<dyn Engine>,
+    /// What it does.
+    pub fault: Option<Fault>,
+}
+
+impl Engine for FaultyEngine {
+    fn models(&self) -> Vec<LocalModel> {
+        self.inner.models()
+    }
+
+    fn model(&self, id: &ModelId) -> Option<LocalModel> {
+        self.inner.model(id)
+    }
+
+    fn tokenize(&self, model: &ModelId, text: &str) -> Result<Vec<u32>, EngineError> {
+        self.inner.tokenize(model, text)
+    }
+
+    fn detokenize(&self, model: &ModelId, ids: &[u32]) -> Result<String, EngineError> {
+        self.inner.detokenize(model, ids)
+    }
+
+    fn open(&self, spec: &StageSpec) -> Result<Box<dyn Stage>, EngineError> {
+        let inner = self.inner.open(spec)?;
+        match self.fault {
+            Some(fault @ (Fault::CorruptActivation | Fault::Silent)) => {
+                log::warn!(target: crate::LOG_TARGET, "this node misbehaves on purpose: {fault:?}");
+                let mut out = ListBuilder::new();
+                let last = self.inner.model(&spec.model).is_some_and(|model| model.layers == spec.span.end);
+                if last {
+                    Rows::Ids(spec.prompt.to_vec()).leaves(|leaf| out.push_hash(leaf));
+                }
+                Ok(Box::new(FaultyStage { inner, fault, out, computed: 0, t_in: spec.prompt.len() }))
+            },
+            _ => Ok(inner),
+        }
+    }
+
+    fn replay(&self, spec: &StageSpec, replay: Replay<'_>) -> Result<StageOutcome, EngineError> {
+        self.inner.replay(spec, replay)
+    }
+
+    fn backend(&self) -> String {
+        self.inner.backend()
+    }
+}
+
+struct FaultyStage {
+    inner: Box<dyn Stage>,
+    fault: Fault,
+    out: ListBuilder<Blake2b>,
+    computed: usize,
+    t_in: usize,
+}
+
+impl Stage for FaultyStage {
+    fn forward(&mut self, input: &Rows) -> Result<Rows, EngineError> {
+        let first = self.computed == 0;
+        self.computed += input.len();
+        if self.fault == Fault::Silent && self.computed > self.t_in + 2 {
+            return Err(EngineError::Failed("silent on purpose".into()))
+        }
+        let mut rows = self.inner.forward(input)?;
+        if self.fault == Fault::CorruptActivation && first {
+            match &mut rows {
+                Rows::Hidden { values, .. } => values.iter_mut().take(1).for_each(|v| *v ^= 1 << 12),
+                // A drawn id is fed back: changing it would stop an honest engine, so only its row is changed.
+                Rows::Ids(_) => {},
+            }
+        }
+        rows.leaves(|leaf| self.out.push_hash(leaf));
+        Ok(rows)
+    }
+
+    fn finish(self: Box<Self>, last: Option<u32>) -> Result<StageOutcome, EngineError> {
+        let out_root = H256(self.out.root());
+        let honest = self.inner.finish(last)?;
+        let mut outcome = StageOutcome { out_root, ..honest };
+        if self.fault == Fault::CorruptActivation && outcome == honest {
+            // A last stage: its ids are right, what it claims of its last layer is not.
+            outcome.tail_root.0[0] ^= 1;
+        }
+        Ok(outcome)
+    }
+}

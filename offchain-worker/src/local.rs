@@ -1,0 +1,217 @@
+//! [`Engine`] over `assay-engine`, in this process.
+
+use crate::{
+    compute::{lower_priority, Class},
+    engine::{Arithmetic, Engine, EngineError, LocalModel, Replay, Rows, Stage, StageOutcome, StageSpec},
+    error::Error,
+};
+use assay_engine::{
+    kernels::{Backend, Threads},
+    package::Package,
+    stage::{self, Control, Setup, StageCommit, StageInput, StageOutput},
+    tokenizer::Tokenizer,
+};
+use assay_primitives::ModelId;
+use polkadot_sdk::sp_core::H256;
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr, sync::Arc};
+
+struct Held {
+    package: Arc<Package>,
+    tokenizer: Option<Tokenizer>,
+    model: LocalModel,
+}
+
+/// Packages on this machine, and the threads that run them.
+pub struct LocalEngine {
+    held: BTreeMap<ModelId, Held>,
+    backend: Backend,
+    ring: Setup,
+    check: Setup,
+    reference: Setup,
+}
+
+impl LocalEngine {
+    /// Opens the embedded demo model and the packages in `dirs`, checks every byte of them, and prepares `threads` threads for
+    /// rings and as many, of lower priority, for checks.
+    pub fn new(dirs: &[PathBuf], backend: &str, threads: usize) -> Result<Self, Error> {
+        let engine = |e: String| Error::Engine(e);
+        let backend = Backend::from_str(backend).map_err(|e| engine(e.to_string()))?;
+        backend.kernels().map_err(|e| engine(e.to_string()))?;
+        let start = |class: Class| -> Result<Arc<Threads>, Error> {
+            let threads = Threads::with_start(threads, move |_| lower_priority(class));
+            threads.map(Arc::new).map_err(|e| Error::Engine(format!("cannot start inference threads: {e}")))
+        };
+        let (ring, check) = (start(Class::Decode)?, start(Class::Check)?);
+        let mut this = Self {
+            held: BTreeMap::new(),
+            backend,
+            ring: Setup::on(backend, ring),
+            check: Setup::on(backend, check.clone()),
+            reference: Setup::on(Backend::Scalar, check),
+        };
+        for dir in dirs {
+            let package = Package::open(dir).map_err(|e| engine(format!("model {}: {e}", dir.display())))?;
+            package.verify(None).map_err(|e| engine(format!("model {}: {e}", dir.display())))?;
+            let name = dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into());
+            this.hold(name, package)?;
+        }
+        Ok(this)
+    }
+
+    fn hold(&mut self, name: String, package: Package) -> Result<(), Error> {
+        let header = package.header();
+        let model = LocalModel {
+            id: H256(package.model_root()),
+            name,
+            width: header.d,
+            layers: header.layers as u16,
+            vocab: header.vocab,
+            context: header.context,
+            eos: header.eos.clone(),
+        };
+        let tokenizer = match package.tokenizer_json() {
+            Some(_) => Some(Tokenizer::load(&package).map_err(|e| Error::Engine(format!("model {}: {e}", model.name)))?),
+            None => None,
+        };
+        log::info!(target: crate::LOG_TARGET, "holding model {} ({:?})", model.name, model.id);
+        self.held.insert(model.id, Held { package: Arc::new(package), tokenizer, model });
+        Ok(())
+    }
+
+    fn held(&self, model: &ModelId) -> Result<&Held, EngineError> {
+        self.held.get(model).ok_or(EngineError::UnknownModel(*model))
+    }
+
+    fn tokenizer(&self, model: &ModelId) -> Result<&Tokenizer, EngineError> {
+        let missing = || EngineError::Tokenizer("this node's package of the model has no tokenizer".into());
+        self.held(model)?.tokenizer.as_ref().ok_or_else(missing)
+    }
+}
+
+fn failed(error: assay_engine::EngineError) -> EngineError {
+    match error {
+        assay_engine::EngineError::Cancelled => EngineError::Cancelled,
+        error => EngineError::Failed(error.to_string()),
+    }
+}
+
+fn spec_of(spec: &StageSpec) -> stage::StageSpec {
+    stage::StageSpec {
+        first: spec.span.first.into(),
+        end: spec.span.end.into(),
+        prompt: spec.prompt.clone(),
+        max_new: spec.max_new,
+        sampling: spec.exact_sampling(),
+    }
+}
+
+fn outcome_of(commit: StageCommit) -> StageOutcome {
+    StageOutcome {
+        in_root: H256(commit.in_root),
+        out_root: H256(commit.out_root),
+        kv_root: H256(commit.kv_root),
+        tail_root: H256(commit.tail_root),
+    }
+}
+
+impl Engine for LocalEngine {
+    fn models(&self) -> Vec<LocalModel> {
+        self.held.values().map(|held| held.model.clone()).collect()
+    }
+
+    fn model(&self, id: &ModelId) -> Option<LocalModel> {
+        self.held.get(id).map(|held| held.model.clone())
+    }
+
+    fn tokenize(&self, model: &ModelId, text: &str) -> Result<Vec<u32>, EngineError> {
+        self.tokenizer(model)?.encode(text).map_err(|e| EngineError::Tokenizer(e.to_string()))
+    }
+
+    fn detokenize(&self, model: &ModelId, ids: &[u32]) -> Result<String, EngineError> {
+        self.tokenizer(model)?.decode(ids).map_err(|e| EngineError::Tokenizer(e.to_string()))
+    }
+
+    fn open(&self, spec: &StageSpec) -> Result<Box<dyn Stage>, EngineError> {
+        let held = self.held(&spec.model)?;
+        let span = held.package.span();
+        if u32::from(spec.span.first) < span.start || u32::from(spec.span.end) > span.end {
+            return Err(EngineError::UnknownSpan { model: spec.model, span: spec.span })
+        }
+        let stage = stage::Stage::open(&held.package, spec_of(spec), &self.ring).map_err(failed)?;
+        Ok(Box::new(LocalStage { stage, width: held.model.width }))
+    }
+
+    fn replay(&self, spec: &StageSpec, replay: Replay<'_>) -> Result<StageOutcome, EngineError> {
+        let held = self.held(&spec.model)?;
+        let setup = match replay.arithmetic {
+            Arithmetic::Fast => &self.check,
+            Arithmetic::Reference => &self.reference,
+        };
+        let rows = match replay.rows {
+            Some(Rows::Hidden { values, .. }) => Some(&values[..]),
+            _ => None,
+        };
+        let mut control = Control::default().cancelled_by(replay.cancel);
+        let replayed = stage::replay(&held.package, spec_of(spec), replay.transcript, rows, setup, &mut control);
+        Ok(outcome_of(replayed.map_err(failed)?.commit))
+    }
+
+    fn backend(&self) -> String {
+        self.backend.to_string()
+    }
+}
+
+struct LocalStage {
+    stage: stage::Stage,
+    width: u32,
+}
+
+impl Stage for LocalStage {
+    fn forward(&mut self, input: &Rows) -> Result<Rows, EngineError> {
+        let input = match input {
+            Rows::Ids(ids) => StageInput::Ids(ids),
+            Rows::Hidden { values, .. } => StageInput::Rows(values),
+        };
+        Ok(match self.stage.forward(input, &mut Control::default()).map_err(failed)? {
+            StageOutput::Rows(values) => Rows::Hidden { width: self.width, values },
+            StageOutput::Token(token) => Rows::Ids(vec![token.id]),
+            StageOutput::Prompt => Rows::Ids(Vec::new()),
+        })
+    }
+
+    fn finish(mut self: Box<Self>, last: Option<u32>) -> Result<StageOutcome, EngineError> {
+        if let (true, false, Some(last)) = (self.stage.is_first(), self.stage.is_last(), last) {
+            self.stage.end(last).map_err(failed)?;
+        }
+        Ok(outcome_of(self.stage.finish().map_err(failed)?))
+    }
+}
+
+/// No models: `--inference off`.
+pub struct NoEngine;
+
+impl Engine for NoEngine {
+    fn models(&self) -> Vec<LocalModel> {
+        Vec::new()
+    }
+
+    fn tokenize(&self, model: &ModelId, _: &str) -> Result<Vec<u32>, EngineError> {
+        Err(EngineError::UnknownModel(*model))
+    }
+
+    fn detokenize(&self, model: &ModelId, _: &[u32]) -> Result<String, EngineError> {
+        Err(EngineError::UnknownModel(*model))
+    }
+
+    fn open(&self, spec: &StageSpec) -> Result<Box<dyn Stage>, EngineError> {
+        Err(EngineError::UnknownModel(spec.model))
+    }
+
+    fn replay(&self, spec: &StageSpec, _: Replay<'_>) -> Result<StageOutcome, EngineError> {
+        Err(EngineError::UnknownModel(spec.model))
+    }
+
+    fn backend(&self) -> String {
+        "none".into()
+    }
+}
