@@ -15,6 +15,10 @@ impl Rng {
         z ^ (z >> 31)
     }
 
+    pub fn coin(&mut self) -> bool {
+        self.next() >> 63 == 0
+    }
+
     /// In `low..=high`.
     pub fn range(&mut self, low: i64, high: i64) -> i64 {
         let span = high.wrapping_sub(low).wrapping_add(1) as u64;

@@ -22,7 +22,7 @@ impl Case {
             })
             .collect();
         // Half of the cases have the shifts of real packages, the others any.
-        let real = rng.next() % 2 == 0;
+        let real = rng.coin();
         let scales: Vec<u32> = match real {
             true => (0..rows).map(|_| rng.range(1 << 23, (1 << 24) - 1) as u32 | 30 << 24).collect(),
             false => scales,
@@ -41,7 +41,7 @@ impl Case {
             rows,
             w,
             scales,
-            bias: (rng.next() % 2 == 0).then(|| rng.i32s(rows)),
+            bias: (rng.coin()).then(|| rng.i32s(rows)),
             q: (0..tokens).flat_map(|_| rng.a15s(inputs)).collect(),
             exponents,
             f_out: rng.range(-64, 64) as i32,

@@ -48,7 +48,7 @@ impl NormCase {
                 _ => Eps { m: rng.range(0, (1 << 24) - 1) as u32, k: rng.range(-20, 20) as i32 },
             },
             gain: rng.i32s(n),
-            bias: (rng.next() % 2 == 0).then(|| rng.i32s(n)),
+            bias: (rng.coin()).then(|| rng.i32s(n)),
             h: rng.i32s(n),
             f: rng.range(4, 20) as u32,
         }

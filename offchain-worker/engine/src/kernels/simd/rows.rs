@@ -308,6 +308,20 @@ pub(super) fn softmax<L: Lanes>(l: L, s: &[i64], c: u32, r: u32, w: &mut [u32]) 
     z
 }
 
+/// The digits w = 4096 h + l of softmax weights, both in 0..=4096, in pairs: the first position's in the low
+/// half of a word, 0 for an absent second.
+#[inline(always)]
+pub(super) fn split_weights(w: &[u32], h: &mut [u32], l: &mut [u32]) {
+    let (pairs, rest) = w.as_chunks::<2>();
+    for ((h, l), w) in h.iter_mut().zip(l.iter_mut()).zip(pairs) {
+        *h = w[0] >> 12 | (w[1] >> 12) << 16;
+        *l = w[0] & 4095 | (w[1] & 4095) << 16;
+    }
+    if let ([w], Some(h), Some(l)) = (rest, h.last_mut(), l.last_mut()) {
+        (*h, *l) = (w >> 12, w & 4095);
+    }
+}
+
 /// Section 3, the epilogue of consecutive output rows of one token. Shapes: equal lengths.
 #[inline(always)]
 pub(super) fn finish_rows<L: Lanes>(
@@ -329,10 +343,7 @@ pub(super) fn finish_rows<L: Lanes>(
     for i in (0..vector).step_by(L::N) {
         let scale = l.load_u32(&scales[i..whole]);
         let shift = l.min(l.sub(l.shr(scale, 24), l.splat(offset)), l.splat(63));
-        let bias = match bias {
-            Some(bias) => Some(l.load_i32(&bias[i..whole])),
-            None => None,
-        };
+        let bias = l.load_i32(bias.map_or(&[0; 8], |b| &b[i..whole]));
         let m = l.and(scale, l.splat(0x00ff_ffff));
         finish(l, l.load(&acc[i..whole]), m, shift, bias, &mut y[i..whole]);
     }
@@ -364,7 +375,7 @@ pub(super) fn finish_tokens<L: Lanes>(
         if l.to_array(l.min(shift, l.splat(0))) != [0; 8] {
             break;
         }
-        finish(l, l.load(&acc[i..whole]), m, shift, Some(wide_bias), &mut y[i..whole]);
+        finish(l, l.load(&acc[i..whole]), m, shift, wide_bias, &mut y[i..whole]);
         done = i + L::N;
     }
     for i in done..n {
@@ -375,11 +386,7 @@ pub(super) fn finish_tokens<L: Lanes>(
 /// `sat32(scale32(acc, m, shift) + bias)` for shifts in `0..=63`; `abs(acc * m) < 2^61`, so that a shift of
 /// 63 gives 0, as every larger one.
 #[inline(always)]
-fn finish<L: Lanes>(l: L, acc: L::V, m: L::V, shift: L::V, bias: Option<L::V>, y: &mut [i32]) {
+fn finish<L: Lanes>(l: L, acc: L::V, m: L::V, shift: L::V, bias: L::V, y: &mut [i32]) {
     let scaled = l.sat32(l.rsh_each(l.mul_wide(acc, m), shift));
-    let y_wide = match bias {
-        Some(bias) => l.sat32(l.add(scaled, bias)),
-        None => scaled,
-    };
-    l.store_i32(y_wide, y);
+    l.store_i32(l.sat32(l.add(scaled, bias)), y);
 }

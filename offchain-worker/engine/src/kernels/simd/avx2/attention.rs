@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 use assay_exact::attention::dot_i16;
 
 use super::{linear::sum_wide, Avx2};
+use crate::kernels::simd::{rows, scratch};
 
 /// Entries of one vector.
 const WIDTH: usize = 16;
@@ -63,12 +64,16 @@ pub(super) fn weighted_values(_: Avx2, w: &[u32], stride: usize, kv: &[i16], d: 
 fn digit_values(w: &[u32], stride: usize, kv: &[i16], d: usize, o: &mut [i64]) {
     assert!(d > 0);
     let positions = kv.len() / (2 * d);
+    let pairs = positions.div_ceil(2);
+    let whole = d / WIDTH * WIDTH;
+    let mut digits = scratch::weights(2 * pairs);
+    let (h, l) = digits.split_at_mut(pairs);
     for (w, o) in w.chunks(stride).zip(o.chunks_exact_mut(d)) {
         let w = &w[..positions];
-        let whole = d / WIDTH * WIDTH;
+        rows::split_weights(w, h, l);
         let (o, rest) = o.split_at_mut(whole);
         for (step, o) in o.chunks_exact_mut(WIDTH).enumerate() {
-            values_of(w, kv, d, step * WIDTH, o);
+            values_of(h, l, &kv[..positions * 2 * d], d, step, o);
         }
         if !rest.is_empty() {
             for (kv, w) in kv.chunks_exact(2 * d).zip(w) {
@@ -80,25 +85,26 @@ fn digit_values(w: &[u32], stride: usize, kv: &[i16], d: usize, o: &mut [i64]) {
     }
 }
 
-/// Adds the weighted values of the 16 entries from `at` on of all positions to `o`.
+/// Adds the weighted values of the 16 entries from `16 * step` on of all positions to `o`.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn values_of(w: &[u32], kv: &[i16], d: usize, at: usize, o: &mut [i64]) {
+fn values_of(h: &[u32], l: &[u32], kv: &[i16], d: usize, step: usize, o: &mut [i64]) {
+    assert!((step + 1) * WIDTH <= d);
     let mut wide = [_mm256_setzero_si256(); 4];
-    for (block, w) in w.chunks(VALUES).enumerate() {
+    let digits = h.chunks(VALUES / 2).zip(l.chunks(VALUES / 2));
+    for (kv, (h, l)) in kv.chunks(VALUES * 2 * d).zip(digits) {
         let mut sums = [_mm256_setzero_si256(); 4];
-        for (pair, w) in w.chunks(2).enumerate() {
-            let position = block * VALUES + 2 * pair;
-            let w = [w[0], w.get(1).copied().unwrap_or(0)];
+        for (kv, (h, l)) in kv.chunks(4 * d).zip(h.iter().zip(l)) {
             // An absent second position repeats the first, with weight 0.
-            let rows = [position, (position + 1).min(kv.len() / (2 * d) - 1)];
-            let [a, b] = rows.map(|row| &kv[(2 * row + 1) * d + at..][..WIDTH]);
-            // SAFETY: 16 entries of each.
-            let (a, b) =
-                unsafe { (_mm256_loadu_si256(a.as_ptr().cast()), _mm256_loadu_si256(b.as_ptr().cast())) };
+            let second = if kv.len() == 4 * d { 3 * d } else { d };
+            assert!(kv.len() >= second + d);
+            // SAFETY: 16 entries of values of d >= 16 * (step + 1), which begin at d and at `second`.
+            let (a, b) = unsafe {
+                let kv = kv.as_ptr().add(step * WIDTH);
+                (_mm256_loadu_si256(kv.add(d).cast()), _mm256_loadu_si256(kv.add(second).cast()))
+            };
             let (low, high) = (_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b));
-            let w_h = _mm256_set1_epi32(((w[0] >> 12) | (w[1] >> 12) << 16) as i32);
-            let w_l = _mm256_set1_epi32(((w[0] & 4095) | (w[1] & 4095) << 16) as i32);
+            let (w_h, w_l) = (_mm256_set1_epi32(*h as i32), _mm256_set1_epi32(*l as i32));
             sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(low, w_h));
             sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(low, w_l));
             sums[2] = _mm256_add_epi32(sums[2], _mm256_madd_epi16(high, w_h));

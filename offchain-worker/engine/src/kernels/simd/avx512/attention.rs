@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::{linear::combine, Avx512};
-use crate::kernels::simd::scratch;
+use crate::kernels::simd::{rows, scratch};
 
 /// Entries of one vector.
 const WIDTH: usize = 32;
@@ -42,30 +42,38 @@ fn digit_scores(q: &[i16], kv: &[i16], d: usize, s: &mut [i64], stride: usize) {
             }
         }
     }
-    for first in (0..positions).step_by(KEYS) {
-        let n = KEYS.min(positions - first);
-        // Positions beyond the last repeat it; their scores are dropped.
-        let keys: [&[i16]; KEYS] = std::array::from_fn(|j| &kv[(first + j.min(n - 1)) * 2 * d..][..d]);
+    let blocks = kv.chunks(KEYS * 2 * d).take(positions.div_ceil(KEYS));
+    for (block, kv) in blocks.enumerate() {
+        let first = block * KEYS;
         for (planes, s) in planes.chunks_exact(query_words).zip(s.chunks_mut(stride)) {
-            let products = products(planes, keys, d);
-            s[first..first + n].copy_from_slice(&products[..n]);
+            let products = products(planes, kv, d);
+            match s[first..positions].first_chunk_mut() {
+                Some(s) => *s = products,
+                None => s[first..positions].copy_from_slice(&products[..positions - first]),
+            }
         }
     }
 }
 
+/// The products of one query with the keys of at most 8 positions; those beyond the last repeat it.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 #[inline]
-fn products(planes: &[u32], keys: [&[i16]; KEYS], d: usize) -> [i64; KEYS] {
+fn products(planes: &[u32], kv: &[i16], d: usize) -> [i64; KEYS] {
+    let last = kv.len() / (2 * d) - 1;
+    let steps = planes.len() / 32;
+    assert!(steps == d.div_ceil(WIDTH) && kv.len() >= 2 * d);
     let mut h = [_mm512_setzero_si512(); KEYS];
     let mut l = [_mm512_setzero_si512(); KEYS];
-    for (step, planes) in planes.chunks_exact(32).enumerate() {
+    for step in 0..steps {
         let mask = tail(d, step);
-        // SAFETY: a step is 32 words, two vectors; the mask covers entries of a key of d.
+        // SAFETY: a step is 32 words of `planes`, two vectors; position j <= last has its key's d entries at
+        // 2 * j * d in kv, and the mask covers those from 32 * step on.
         unsafe {
-            let q_h = _mm512_loadu_si512(planes.as_ptr().cast());
-            let q_l = _mm512_loadu_si512(planes.as_ptr().add(16).cast());
-            for (j, key) in keys.iter().enumerate() {
-                let key = _mm512_maskz_loadu_epi16(mask, key.as_ptr().add(step * WIDTH));
+            let q = planes.as_ptr().add(step * 32);
+            let (q_h, q_l) = (_mm512_loadu_si512(q.cast()), _mm512_loadu_si512(q.add(16).cast()));
+            for j in 0..KEYS {
+                let key = kv.as_ptr().add(j.min(last) * 2 * d + step * WIDTH);
+                let key = _mm512_maskz_loadu_epi16(mask, key);
                 h[j] = _mm512_dpwssd_epi32(h[j], key, q_h);
                 l[j] = _mm512_dpwssd_epi32(l[j], key, q_l);
             }
@@ -94,10 +102,13 @@ pub(super) fn weighted_values(_: Avx512, w: &[u32], stride: usize, kv: &[i16], d
 fn digit_values(w: &[u32], stride: usize, kv: &[i16], d: usize, o: &mut [i64]) {
     assert!(d > 0);
     let positions = kv.len() / (2 * d);
+    let pairs = positions.div_ceil(2);
+    let mut digits = scratch::weights(2 * pairs);
+    let (h, l) = digits.split_at_mut(pairs);
     for (w, o) in w.chunks(stride).zip(o.chunks_exact_mut(d)) {
-        let w = &w[..positions];
+        rows::split_weights(&w[..positions], h, l);
         for (step, o) in o.chunks_mut(WIDTH).enumerate() {
-            values_of(w, kv, d, step, o);
+            values_of(h, l, &kv[..positions * 2 * d], d, step, o);
         }
     }
 }
@@ -105,27 +116,23 @@ fn digit_values(w: &[u32], stride: usize, kv: &[i16], d: usize, o: &mut [i64]) {
 /// Adds the weighted values of entries `32 * step..` of all positions to `o`, at most 32 entries.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 #[inline]
-fn values_of(w: &[u32], kv: &[i16], d: usize, step: usize, o: &mut [i64]) {
+fn values_of(h: &[u32], l: &[u32], kv: &[i16], d: usize, step: usize, o: &mut [i64]) {
     let mask = tail(d, step);
     let mut wide = [_mm512_setzero_si512(); 4];
-    for (block, w) in w.chunks(VALUES).enumerate() {
+    let digits = h.chunks(VALUES / 2).zip(l.chunks(VALUES / 2));
+    for (kv, (h, l)) in kv.chunks(VALUES * 2 * d).zip(digits) {
         let mut sums = [_mm512_setzero_si512(); 4];
-        for (pair, w) in w.chunks(2).enumerate() {
-            let at = block * VALUES + 2 * pair;
-            let w = [w[0], w.get(1).copied().unwrap_or(0)];
+        for (kv, (h, l)) in kv.chunks(4 * d).zip(h.iter().zip(l)) {
             // An absent second position repeats the first, with weight 0.
-            let rows = [at, (at + 1).min(kv.len() / (2 * d) - 1)];
-            let [a, b] = rows.map(|at| &kv[(2 * at + 1) * d..][..d]);
-            // SAFETY: the mask covers entries of a value of d.
+            let second = if kv.len() == 4 * d { 3 * d } else { d };
+            assert!(kv.len() >= second + d);
+            // SAFETY: the mask covers entries of values of d, which begin at d and at `second`.
             let (a, b) = unsafe {
-                (
-                    _mm512_maskz_loadu_epi16(mask, a.as_ptr().add(step * WIDTH)),
-                    _mm512_maskz_loadu_epi16(mask, b.as_ptr().add(step * WIDTH)),
-                )
+                let kv = kv.as_ptr().add(step * WIDTH);
+                (_mm512_maskz_loadu_epi16(mask, kv.add(d)), _mm512_maskz_loadu_epi16(mask, kv.add(second)))
             };
             let (low, high) = (_mm512_unpacklo_epi16(a, b), _mm512_unpackhi_epi16(a, b));
-            let w_h = _mm512_set1_epi32(((w[0] >> 12) | (w[1] >> 12) << 16) as i32);
-            let w_l = _mm512_set1_epi32(((w[0] & 4095) | (w[1] & 4095) << 16) as i32);
+            let (w_h, w_l) = (_mm512_set1_epi32(*h as i32), _mm512_set1_epi32(*l as i32));
             sums[0] = _mm512_dpwssd_epi32(sums[0], low, w_h);
             sums[1] = _mm512_dpwssd_epi32(sums[1], low, w_l);
             sums[2] = _mm512_dpwssd_epi32(sums[2], high, w_h);
