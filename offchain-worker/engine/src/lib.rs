@@ -12,14 +12,22 @@
 //! | [`stage`] | the layers of a span over one job, with its commitments; replay |
 //! | [`generate`](mod@generate) | all stages in one process |
 //! | [`tokenizer`] | text to ids and back |
+//! | [`convert`](mod@convert) | from a Hugging Face checkpoint to a package |
+//! | [`demo`] | the embedded demo model |
+//! | [`float`] | the float model, the yardstick |
+//! | [`quality`] | perplexity and agreement of the exact engine against it |
 
+pub mod convert;
+pub mod demo;
 mod error;
+pub mod float;
 pub mod generate;
 pub mod hex;
 pub mod kernels;
 mod model;
 pub mod ops;
 pub mod package;
+pub mod quality;
 pub mod stage;
 pub mod tokenizer;
 

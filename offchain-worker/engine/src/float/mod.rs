@@ -1,0 +1,9 @@
+//! The float reference: the original model in candle, f32, as the yardstick of the exact engine.
+//!
+//! Used by the converter for its census of activation ranges and by the quality report for perplexity. Nothing here is
+//! part of consensus.
+
+pub mod llama;
+mod observe;
+
+pub use observe::{NoObserver, Observer, Site};
