@@ -1,1 +1,3 @@
+//! Tests of the worker as a whole: several workers over an in-memory network and a model of the chain.
 
+pub mod toy;

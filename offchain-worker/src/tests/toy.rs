@@ -1,0 +1,226 @@
+//! A model small enough to be followed by hand: every row depends on all rows before it, every layer and the prompt's seed.
+
+use crate::engine::{Arithmetic, Engine, EngineError, LocalModel, Replay, Rows, Stage, StageOutcome, StageSpec};
+use crate::ring::Boundary;
+use assay_primitives::{JobInput, JobSpec, ModelId, SamplingParams, Span, VerificationMode};
+use polkadot_sdk::{sp_core::H256, sp_io::hashing::blake2_256};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+pub const WIDTH: u32 = 4;
+pub const VOCAB: u32 = 97;
+pub const LAYERS: u16 = 4;
+pub const EOS: u32 = 13;
+
+pub fn model_id() -> ModelId {
+    H256::repeat_byte(0x70)
+}
+
+pub fn model() -> LocalModel {
+    LocalModel {
+        id: model_id(),
+        name: "toy".into(),
+        width: WIDTH,
+        layers: LAYERS,
+        vocab: VOCAB,
+        context: 512,
+        eos: vec![EOS],
+    }
+}
+
+/// A job over the toy. Some seeds end early by the eos id, some at `max_new`.
+pub fn job_spec(prompt: &[u32], max_new: u32, seed: u8, k: u8) -> JobSpec {
+    JobSpec {
+        model: model_id(),
+        template: 0,
+        input: JobInput::Inline(prompt.to_vec().try_into().unwrap()),
+        max_new_tokens: max_new,
+        sampling: SamplingParams { seed: [seed; 32], ..SamplingParams::GREEDY },
+        mode: if k > 1 { VerificationMode::Quorum { k } } else { VerificationMode::None },
+        max_price: 1,
+        insured: 0,
+        extra_ticks: 0,
+    }
+}
+
+/// The toy's layers cut into `n` stages.
+pub fn spans(n: u8) -> Vec<Span> {
+    let n = u16::from(n);
+    (0..n).map(|i| Span { first: LAYERS * i / n, end: LAYERS * (i + 1) / n }).collect()
+}
+
+/// An engine over the toy, with faults of the machine to order.
+#[derive(Default)]
+pub struct Toy {
+    /// The fast kernels compute something else than the reference.
+    pub broken_kernels: AtomicBool,
+    /// Panics at the n-th forward, counted down.
+    pub panic_in: AtomicUsize,
+    /// Re-executions with the reference.
+    pub references: AtomicUsize,
+}
+
+struct ToyStage {
+    spec: StageSpec,
+    state: [u8; 32],
+    position: u32,
+    input: Boundary,
+    output: Boundary,
+    bent: bool,
+    panic: bool,
+}
+
+impl ToyStage {
+    fn new(spec: &StageSpec, bent: bool, panic: bool) -> Self {
+        let first = spec.span.first == 0;
+        let last = spec.span.end == LAYERS;
+        let empty = |ids: bool| Boundary::new(Rows::empty((!ids).then_some(WIDTH)));
+        let output = if last { Boundary::new(Rows::Ids(spec.prompt.to_vec())) } else { empty(false) };
+        Self { spec: spec.clone(), state: [0; 32], position: 0, input: empty(first), output, bent, panic }
+    }
+
+    fn is_last(&self) -> bool {
+        self.spec.span.end == LAYERS
+    }
+
+    fn row(&mut self, input: &[u8]) -> Vec<i32> {
+        let mut bytes = self.state.to_vec();
+        bytes.extend(input);
+        bytes.extend(self.spec.span.first.to_le_bytes());
+        bytes.extend(self.spec.sampling.seed);
+        bytes.extend(self.position.to_le_bytes());
+        self.state = blake2_256(&bytes);
+        if self.bent && self.position == 3 {
+            self.state[0] ^= 1;
+        }
+        self.position += 1;
+        self.state[..16].chunks(4).map(|c| i32::from_le_bytes(c.try_into().unwrap())).collect()
+    }
+
+    /// One step: all rows, or the id drawn after each position that is the prompt's last or later.
+    fn compute(&mut self, input: &Rows) -> (Vec<i32>, Vec<u32>) {
+        let (mut rows, mut ids) = (Vec::new(), Vec::new());
+        for i in 0..input.len() {
+            let one = match input.slice(i, i + 1) {
+                Rows::Ids(ids) => ids[0].to_le_bytes().to_vec(),
+                Rows::Hidden { values, .. } => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            };
+            let row = self.row(&one);
+            if self.position as usize >= self.spec.prompt.len() {
+                ids.push(row[0] as u32 % VOCAB);
+            }
+            rows.extend(row);
+        }
+        assert!(self.input.append(input), "the ring feeds what the stage takes");
+        (rows, ids)
+    }
+
+    fn outcome(&self) -> StageOutcome {
+        StageOutcome {
+            in_root: self.input.root(),
+            out_root: self.output.root(),
+            kv_root: H256(self.state),
+            tail_root: H256(blake2_256(&self.state)),
+        }
+    }
+}
+
+impl Stage for ToyStage {
+    fn forward(&mut self, input: &Rows) -> Result<Rows, EngineError> {
+        assert!(!self.panic, "toy kernel panics");
+        assert!(!input.is_empty());
+        let (rows, ids) = self.compute(input);
+        let out = match self.is_last() {
+            true => {
+                assert!(ids.len() <= 1, "decoding draws one id at a time");
+                Rows::Ids(ids)
+            },
+            false => Rows::Hidden { width: WIDTH, values: rows },
+        };
+        assert!(self.output.append(&out));
+        Ok(out)
+    }
+
+    fn finish(mut self: Box<Self>, last: Option<u32>) -> Result<StageOutcome, EngineError> {
+        if let (0, Some(last)) = (self.spec.span.first, last) {
+            assert!(self.input.append(&Rows::Ids(vec![last])));
+        }
+        Ok(self.outcome())
+    }
+}
+
+impl Engine for Toy {
+    fn models(&self) -> Vec<LocalModel> {
+        vec![model()]
+    }
+
+    fn tokenize(&self, _: &ModelId, text: &str) -> Result<Vec<u32>, EngineError> {
+        Ok(text.bytes().map(|b| u32::from(b) % VOCAB).collect())
+    }
+
+    fn detokenize(&self, _: &ModelId, ids: &[u32]) -> Result<String, EngineError> {
+        Ok(ids.iter().map(|id| format!("<{id}>")).collect())
+    }
+
+    fn open(&self, spec: &StageSpec) -> Result<Box<dyn Stage>, EngineError> {
+        let panic = self.panic_in.load(Ordering::SeqCst) > 0 && self.panic_in.fetch_sub(1, Ordering::SeqCst) == 1;
+        Ok(Box::new(ToyStage::new(spec, self.broken_kernels.load(Ordering::SeqCst), panic)))
+    }
+
+    fn replay(&self, spec: &StageSpec, replay: Replay<'_>) -> Result<StageOutcome, EngineError> {
+        let reference = replay.arithmetic == Arithmetic::Reference;
+        if reference {
+            self.references.fetch_add(1, Ordering::SeqCst);
+        }
+        let bent = self.broken_kernels.load(Ordering::SeqCst) && !reference;
+        let mut stage = ToyStage::new(spec, bent, false);
+        let n = replay.transcript.len() - 1;
+        let input = match replay.rows {
+            Some(rows) => rows.clone(),
+            None => Rows::Ids(replay.transcript[..n].to_vec()),
+        };
+        assert_eq!(input.len(), n);
+        let (rows, ids) = stage.compute(&input);
+        let out = if stage.is_last() { Rows::Ids(ids) } else { Rows::Hidden { width: WIDTH, values: rows } };
+        assert!(stage.output.append(&out));
+        if spec.span.first == 0 {
+            assert!(stage.input.append(&Rows::Ids(replay.transcript[n..].to_vec())));
+        }
+        Ok(stage.outcome())
+    }
+
+    fn backend(&self) -> String {
+        "toy".into()
+    }
+}
+
+/// What the toy generates, in one stage.
+pub fn generate(spec: &JobSpec) -> Vec<u32> {
+    let whole = StageSpec::of(spec, Span { first: 0, end: LAYERS }).unwrap();
+    let stage_specs: Vec<_> = vec![whole.clone()];
+    let mut stages: Vec<_> = stage_specs.iter().map(|s| ToyStage::new(s, false, false)).collect();
+    generate_over(&mut stages, &whole)
+}
+
+/// What the toy generates over stages: unlike a real model's, a toy's rows depend on where it is cut.
+pub fn generate_staged(spec: &JobSpec, n: u8) -> Vec<u32> {
+    let whole = StageSpec::of(spec, Span { first: 0, end: LAYERS }).unwrap();
+    let mut stages: Vec<_> =
+        spans(n).into_iter().map(|span| ToyStage::new(&StageSpec { span, ..whole.clone() }, false, false)).collect();
+    generate_over(&mut stages, &whole)
+}
+
+fn generate_over(stages: &mut [ToyStage], spec: &StageSpec) -> Vec<u32> {
+    let model = model();
+    let mut ids = spec.prompt.to_vec();
+    let mut input = Rows::Ids(ids.clone());
+    loop {
+        for stage in stages.iter_mut() {
+            input = stage.forward(&input).unwrap();
+        }
+        let Rows::Ids(drawn) = &input else { panic!("the last stage draws ids") };
+        ids.extend(drawn);
+        if model.is_complete(&ids, spec.prompt.len(), spec.max_new) {
+            return ids[spec.prompt.len()..].to_vec()
+        }
+    }
+}
