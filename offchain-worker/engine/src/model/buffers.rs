@@ -1,5 +1,7 @@
 //! Intermediate rows, reused from layer to layer and from call to call.
 
+use assay_exact::mlp::ChosenExpert;
+
 /// A matrix of A15 rows with their exponents.
 #[derive(Debug, Default)]
 pub(crate) struct A15Rows {
@@ -21,6 +23,15 @@ impl A15Rows {
         crate::kernels::A15 { q: &self.q, exponents: &self.exponents }
     }
 
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    pub fn set_row(&mut self, t: usize, (q, exponent): (&[i16], i32)) {
+        self.q[t * self.columns..(t + 1) * self.columns].copy_from_slice(q);
+        self.exponents[t] = exponent;
+    }
+
     pub fn row(&self, t: usize) -> (&[i16], i32) {
         (&self.q[t * self.columns..(t + 1) * self.columns], self.exponents[t])
     }
@@ -34,13 +45,26 @@ pub(crate) struct AttentionScratch {
     pub sums: Vec<i64>,
 }
 
-/// What the last layer of a span contributes to `tail_root`.
+/// Gate and up rows of an MLP, `[n, f]`, Q16.
 #[derive(Debug, Default)]
-pub(crate) struct Tail {
-    /// h after the attention line, `[n, d]`.
-    pub h: Vec<i32>,
-    /// The input of the down projection, `[n, f]`.
+pub(crate) struct MlpBuffers {
+    pub gate: Vec<i32>,
+    pub up: Vec<i32>,
+}
+
+/// Rows of a mixture of experts.
+#[derive(Debug, Default)]
+pub(crate) struct ExpertBuffers {
+    /// Router outputs, `[n, experts]`, Q16.
+    pub logits: Vec<i32>,
+    /// `[n, experts per token]`.
+    pub chosen: Vec<ChosenExpert>,
+    /// One expert's tokens: inputs, inputs of its down projection, outputs.
+    pub inputs: A15Rows,
     pub down: A15Rows,
+    pub out: Vec<i32>,
+    /// Weighted sums, `[n, d]`.
+    pub sums: Vec<i64>,
 }
 
 /// All intermediate rows of a stage. Shapes are those of the call in progress.
@@ -60,14 +84,18 @@ pub(crate) struct Buffers {
     pub attended: Vec<i32>,
     pub joined: A15Rows,
     pub attention: Vec<AttentionScratch>,
-    /// MLP, `[n, f]`.
-    pub gate: Vec<i32>,
-    pub up: Vec<i32>,
+    pub mlp: MlpBuffers,
+    pub experts: ExpertBuffers,
+    /// Inputs of the down projections, in order: `[n * (experts per token, or 1), f]`.
+    pub down: A15Rows,
     /// Output of a block, `[n, d]`.
     pub line: Vec<i32>,
     /// One row of wide integers per thread.
     pub wide: Vec<i64>,
-    pub tail: Tail,
+    /// One residual row.
+    pub row: Vec<i32>,
+    /// h after the attention line of the span's last layer, `[n, d]`: with `down` its tail.
+    pub tail: Vec<i32>,
 }
 
 /// The first `n` entries of a buffer, which grows if need be. Old contents have no meaning.

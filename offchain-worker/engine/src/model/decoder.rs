@@ -53,7 +53,7 @@ impl DecoderLayer {
     }
 
     /// `h` `[n, d]` of the positions from `start` on, in place. With `keep_tail`, `buffers.tail` holds h after
-    /// the attention line and the down projection's input afterwards.
+    /// the attention line afterwards, and `buffers.down` the inputs of the down projections.
     pub fn forward(
         &self,
         run: Executor<'_>,
@@ -67,7 +67,7 @@ impl DecoderLayer {
         self.attention.forward(run, start, cache, buffers);
         self.add_line(run, &self.attention_norms, h, buffers);
         if keep_tail {
-            fit(&mut buffers.tail.h, h.len()).copy_from_slice(h);
+            fit(&mut buffers.tail, h.len()).copy_from_slice(h);
         }
         self.block_input(run, &self.mlp_norms, h, buffers);
         self.mlp.forward(run, buffers);
@@ -95,9 +95,8 @@ impl DecoderLayer {
     /// Adds a block's output (`buffers.line`) to the residual stream.
     fn add_line(&self, run: Executor<'_>, norms: &BlockNorms, h: &mut [i32], buffers: &mut Buffers) {
         let d = self.width;
-        let Buffers { line, wide, up, .. } = buffers;
-        // The MLP's `up` rows are free between blocks.
-        let (wide, row) = (fit(wide, d), fit(up, d));
+        let Buffers { line, wide, row, .. } = buffers;
+        let (wide, row) = (fit(wide, d), fit(row, d));
         for (h, line) in h.chunks_exact_mut(d).zip(line.chunks_exact(d)) {
             match &norms.out {
                 Some(norm) => {

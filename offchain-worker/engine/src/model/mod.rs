@@ -17,7 +17,7 @@ mod rope;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay_exact::{
-    header::{Flags, Header, Kind},
+    header::{Header, Kind},
     layout::Entry,
 };
 
@@ -32,7 +32,7 @@ use embedding::Embedding;
 use head::Head;
 use rope::RopeTables;
 
-pub(crate) use buffers::{fit, Buffers, Tail};
+pub(crate) use buffers::{fit, Buffers};
 pub(crate) use cache::KvCache;
 
 /// What runs the ops.
@@ -86,7 +86,7 @@ impl Model {
     }
 
     /// Takes the rows `h` `[n, d]` of the positions from `start` on through the layers, in place. Leaves the
-    /// last layer's tail in `buffers.tail`. `Err` if cancelled between two layers.
+    /// last layer's tail in `buffers`. `Err` if cancelled between two layers.
     pub fn forward(
         &self,
         run: Executor<'_>,
@@ -120,13 +120,6 @@ impl Model {
 fn refuse_unsupported(header: &Header) -> Result<(), EngineError> {
     if header.kind == Kind::Encoder {
         return Err(EngineError::Unsupported("encoders (kind 1)"));
-    }
-    if header.experts > 0 {
-        return Err(EngineError::Unsupported(if header.flags.has(Flags::ROUTER_OVER_ALL) {
-            "mixtures of experts (experts > 0, flag 11)"
-        } else {
-            "mixtures of experts (experts > 0)"
-        }));
     }
     Ok(())
 }

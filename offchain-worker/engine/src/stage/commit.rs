@@ -10,7 +10,7 @@ use assay_exact::{
 use super::StageSpec;
 use crate::{
     kernels::Threads,
-    model::{KvCache, Tail},
+    model::{Buffers, KvCache},
 };
 
 /// What a stage commits to.
@@ -36,6 +36,8 @@ type List = ListBuilder<Blake2b>;
 #[derive(Debug)]
 pub(super) struct Commitments {
     width: usize,
+    /// Down projections of a position.
+    downs: usize,
     input: List,
     output: List,
     tail: List,
@@ -49,6 +51,7 @@ impl Commitments {
         let layers = (spec.end - spec.first) as usize;
         let mut commitments = Self {
             width: header.d as usize,
+            downs: header.experts_per_token.max(1) as usize,
             input: List::new(),
             output: List::new(),
             tail: List::new(),
@@ -86,9 +89,10 @@ impl Commitments {
     }
 
     /// The tail of the `n` positions computed last.
-    pub fn push_tail(&mut self, tail: &Tail, n: usize) {
-        for (t, h) in tail.h.chunks_exact(self.width).take(n).enumerate() {
-            self.tail.push_hash(tail_leaf::<Blake2b>(h, [tail.down.row(t)]));
+    pub fn push_tail(&mut self, buffers: &Buffers, n: usize) {
+        for (t, h) in buffers.tail.chunks_exact(self.width).take(n).enumerate() {
+            let downs = (t * self.downs..(t + 1) * self.downs).map(|i| buffers.down.row(i));
+            self.tail.push_hash(tail_leaf::<Blake2b>(h, downs));
         }
     }
 

@@ -218,11 +218,11 @@ impl Stage {
             return Ok(());
         }
         self.check_running()?;
-        self.check_id(id, self.positions)?;
         let computed = self.positions;
         if computed < self.spec.t_in() {
             return Err(EngineError::NotEnded { computed, needed: "the prompt comes first" });
         }
+        self.check_id(id, computed)?;
         if self.transcript.end_at(computed, id).is_none() {
             let needed = "the id given ends nothing: it is no eos id, and max_new is not reached";
             return Err(EngineError::NotEnded { computed, needed });
@@ -307,7 +307,7 @@ impl Stage {
         if self.spec.end < model.header().layers {
             commitments.push_out_rows(h);
         }
-        commitments.push_tail(&buffers.tail, h.len() / d);
+        commitments.push_tail(buffers, h.len() / d);
         commitments.push_kv(cache, end, threads);
         self.positions = end as u32;
         Ok(())
