@@ -45,6 +45,11 @@ impl Chain {
         Ok(Self { url: url.to_string(), api, token, rpc })
     }
 
+    /// Hash of block 0.
+    pub fn genesis(&self) -> assay_primitives::JobHash {
+        self.api.genesis_hash().0.into()
+    }
+
     /// A JSON-RPC request.
     pub async fn request<R: DeserializeOwned>(&self, method: &str, params: RpcParams) -> Result<R> {
         request(&self.rpc, &self.url, method, params).await

@@ -49,6 +49,9 @@ pub enum Command {
     Unbond(Bond),
     /// Withdraw what has finished unbonding.
     Withdraw {
+        /// Which part of the bond.
+        #[arg(long, default_value = "provider", value_parser = ["provider", "validator"])]
+        part: String,
         /// Who signs.
         #[command(flatten)]
         key: Key,

@@ -77,6 +77,7 @@ async fn follow(chain: &Chain, out: Out, job: JobHash, started: Instant) -> Resu
             Some("refunded") => {
                 return Err(Error::Refunded { job: hex(job), reason: frame["reason"].as_str().unwrap_or("unknown").into() })
             },
+            Some("error") => return Err(Error::Refused(frame["message"].as_str().unwrap_or("the node ended the stream").into())),
             _ => (),
         }
     }

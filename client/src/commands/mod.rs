@@ -24,7 +24,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Providers => show::providers(&chain, out).await,
         Command::Bond(args) => manage::bond(&chain, out, args).await,
         Command::Unbond(args) => manage::unbond(&chain, out, args).await,
-        Command::Withdraw { key } => manage::withdraw(&chain, out, key).await,
+        Command::Withdraw { key, part } => manage::withdraw(&chain, out, key, &part).await,
         Command::Ask(args) => manage::ask(&chain, out, args).await,
         Command::Register(args) => manage::register(&chain, out, args).await,
     }
