@@ -49,6 +49,8 @@ impl LocalEngine {
             check: Setup::on(backend, check.clone()),
             reference: Setup::on(Backend::Scalar, check),
         };
+        let demo = assay_engine::demo::package().map_err(|e| engine(format!("the embedded demo model: {e}")))?;
+        this.hold("demo".into(), demo)?;
         for dir in dirs {
             let package = Package::open(dir).map_err(|e| engine(format!("model {}: {e}", dir.display())))?;
             package.verify(None).map_err(|e| engine(format!("model {}: {e}", dir.display())))?;

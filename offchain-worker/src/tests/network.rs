@@ -1,0 +1,307 @@
+//! Several workers, one chain, a network in all weathers.
+
+use super::{
+    toy::{self, Toy},
+    world::{block, blocks_until, FakeChain, FakeNet, Node, Weather},
+};
+use crate::stream::StreamItem;
+use assay_primitives::{api::JobView, AccountId, Answer, CheckVerdict, JobHash, JobPhase};
+use polkadot_sdk::sc_network::PeerId;
+use std::sync::{atomic::Ordering, Arc};
+use tempfile::TempDir;
+
+struct World {
+    chain: FakeChain,
+    net: FakeNet,
+    dir: TempDir,
+    engines: Vec<Arc<Toy>>,
+    nodes: Vec<Node>,
+}
+
+const NAMES: [&str; 6] = ["Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie"];
+
+impl World {
+    async fn new(n: usize) -> Self {
+        let (chain, net, dir) = (FakeChain::default(), FakeNet::default(), TempDir::new().unwrap());
+        let engines: Vec<_> = (0..n).map(|_| Arc::new(Toy::default())).collect();
+        let nodes: Vec<_> = (0..n)
+            .map(|i| Node::start(NAMES[i], &chain, &net, engines[i].clone(), dir.path(), PeerId::random()))
+            .collect();
+        let this = Self { chain, net, dir, engines, nodes };
+        // Two blocks: identities are read, peer ids announced and included.
+        for _ in 0..3 {
+            this.block().await;
+        }
+        this
+    }
+
+    fn refs(&self) -> Vec<&Node> {
+        self.nodes.iter().collect()
+    }
+
+    async fn block(&self) {
+        block(&self.chain, &self.refs()).await;
+    }
+
+    fn workers(&self, which: &[usize]) -> Vec<AccountId> {
+        which.iter().map(|i| self.nodes[*i].worker.clone()).collect()
+    }
+
+    /// A job over `executors.len()` stages; every stage is checked by the same nodes.
+    fn submit(&self, prompt: &[u32], max_new: u32, seed: u8, executors: &[usize], checkers: &[usize]) -> JobHash {
+        let spec = toy::job_spec(prompt, max_new, seed, checkers.len() as u8 + 1);
+        let spans = toy::spans(executors.len() as u8);
+        let checkers = vec![self.workers(checkers); executors.len()];
+        self.chain.submit(spec, &spans, &self.workers(executors), &checkers)
+    }
+
+    async fn settle(&self, job: &JobHash, most: u32) -> bool {
+        blocks_until(&self.chain, &self.refs(), most, || self.chain.settled(job).is_some()).await
+    }
+
+    /// The job settled with the right answer, and nobody said anything that the rules refuse, but for openings that came second.
+    fn assert_right(&self, job: &JobHash) {
+        let receipt = self.chain.settled(job).expect("settled");
+        let view = self.chain.view(job);
+        assert_eq!(receipt.output.to_vec(), toy::generate_staged(&view.spec, view.stages.len() as u8));
+        let refused: Vec<_> =
+            self.chain.refused(job).into_iter().filter(|(a, _)| !matches!(a, Answer::Reveal { .. })).collect();
+        assert_eq!(refused, []);
+    }
+}
+
+fn answers(view: &JobView) -> Vec<Option<CheckVerdict>> {
+    view.stages.iter().flat_map(|s| &s.seats).map(|s| s.answer).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_of_one_to_four_stages_settle_with_all_checks_agreeing() {
+    let world = World::new(6).await;
+    for (executors, seed) in [(&[0][..], 1), (&[0, 1], 2), (&[0, 1, 2], 3), (&[3, 2, 1, 0], 4), (&[1, 1], 5)] {
+        let job = world.submit(&[5, 6, 7, 8], 40, seed, executors, &[4, 5]);
+        assert!(world.settle(&job, 30).await, "{executors:?}: {:?}", world.chain.view(&job));
+        world.assert_right(&job);
+        assert!(answers(&world.chain.view(&job)).iter().all(|a| matches!(a, Some(CheckVerdict::Agree(_)))));
+    }
+    for (node, engine) in world.nodes.iter().zip(&world.engines) {
+        assert_eq!(node.alarm.get(), None);
+        assert_eq!(world.chain.announced(&node.controller), Some(node.peer.to_bytes()));
+        // Once, before the first commit after the start; never for a check that agrees.
+        assert!(engine.references.load(Ordering::SeqCst) <= 1);
+    }
+    assert_eq!(world.net.reports(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_at_the_same_time_share_the_nodes() {
+    let world = World::new(4).await;
+    let jobs: Vec<_> = (0..6).map(|i| world.submit(&[i, 2, 3], 30, i as u8, &[0, 1], &[2, 3])).collect();
+    for job in &jobs {
+        assert!(world.settle(job, 40).await);
+        world.assert_right(job);
+    }
+    // Batched: far fewer extrinsics than the 6 * (2 commits + 4 checks + 2 openings) answers.
+    assert!(world.chain.submissions() < 40, "{}", world.chain.submissions());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_lost_repeated_and_garbled_only_cost_time() {
+    let world = World::new(4).await;
+    world.net.set_weather(Weather { lost: 10, repeated: 10, garbled: 5 });
+    let prompt: Vec<u32> = (0..200).map(|i| i % toy::VOCAB).collect();
+    let job = world.submit(&prompt, 24, 2, &[0, 1, 2], &[3]);
+    assert!(world.settle(&job, 58).await, "{:?}", world.chain.view(&job));
+    world.assert_right(&job);
+    assert!(world.nodes.iter().all(|node| node.alarm.get().is_none()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn submissions_lost_are_submitted_again() {
+    let world = World::new(3).await;
+    let job = world.submit(&[1, 2, 3], 10, 1, &[0, 1], &[2]);
+    world.chain.lose(3);
+    assert!(world.settle(&job, 50).await, "{:?}", world.chain.view(&job));
+    world.assert_right(&job);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_upstream_is_reported_blocked_before_the_due_tick() {
+    let mut world = World::new(3).await;
+    let silent = world.nodes.remove(0);
+    let executors = [silent.worker.clone(), world.nodes[0].worker.clone()];
+    silent.crash(&world.net).await;
+    let spec = toy::job_spec(&[1, 2, 3], 10, 1, 2);
+    let job = world.chain.submit(spec, &toy::spans(2), &executors, &vec![world.workers(&[1]); 2]);
+    world.chain.set_due(&job, 8);
+    assert!(blocks_until(&world.chain, &world.refs(), 8, || world.chain.view(&job).stages[1].blocked).await);
+    assert!(world.chain.view(&job).now <= world.chain.view(&job).due);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_restarted_in_the_middle_takes_the_stage_up_again() {
+    let mut world = World::new(4).await;
+    let job = world.submit(&[1, 2, 3], 60, 5, &[0, 1], &[2, 3]);
+    // Stage 1 crashes before it could commit, and comes back with the same journal, key and peer id.
+    let node = world.nodes.remove(1);
+    let peer = node.peer;
+    node.crash(&world.net).await;
+    world.block().await;
+    let engine = world.engines[1].clone();
+    let mut again = None;
+    for _ in 0..50 {
+        // The old process's last disk write may still hold the journal for a moment.
+        let start = std::panic::AssertUnwindSafe(|| Node::start("Bob", &world.chain, &world.net, engine.clone(), world.dir.path(), peer));
+        if let Ok(node) = std::panic::catch_unwind(start) {
+            again = Some(node);
+            break
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    world.nodes.insert(1, again.expect("the journal is free again"));
+    assert!(world.settle(&job, 50).await, "{:?}", world.chain.view(&job));
+    world.assert_right(&job);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_gone_for_a_block_in_a_reorg_is_carried_on() {
+    let world = World::new(3).await;
+    let job = world.submit(&[1, 2, 3], 30, 1, &[0, 1], &[2]);
+    world.block().await;
+    let view = world.chain.view(&job);
+    world.chain.remove(&job);
+    world.block().await;
+    // The other fork has it too, under the same hash, because the hash is of its content.
+    let again = world.chain.submit(
+        view.spec.clone(),
+        &toy::spans(2),
+        &world.workers(&[0, 1]),
+        &vec![world.workers(&[2]); 2],
+    );
+    assert_eq!(again, job);
+    assert!(world.settle(&job, 30).await, "{:?}", world.chain.view(&job));
+    world.assert_right(&job);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_withheld_or_falsified_are_unavailable_never_a_dissent() {
+    for falsify in [false, true] {
+        let world = World::new(3).await;
+        let job = world.submit(&[1, 2, 3], 10, 1, &[0, 1], &[2]);
+        for peer in [world.nodes[0].peer, world.nodes[1].peer] {
+            if falsify {
+                world.net.falsify(peer);
+            } else {
+                world.net.withhold(peer);
+            }
+        }
+        let checked = || answers(&world.chain.view(&job)).iter().all(Option::is_some);
+        assert!(blocks_until(&world.chain, &world.refs(), 80, checked).await);
+        let verdicts = answers(&world.chain.view(&job));
+        assert!(matches!(verdicts[0], Some(CheckVerdict::Agree(_))), "stage 0 needs only public ids");
+        assert!(matches!(verdicts[1], Some(CheckVerdict::Unavailable(_))), "{verdicts:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_executor_whose_kernels_are_broken_stops_before_its_first_commit() {
+    let world = World::new(3).await;
+    world.engines[1].broken_kernels.store(true, Ordering::SeqCst);
+    let job = world.submit(&[1, 2, 3, 4, 5], 10, 1, &[0, 1], &[2]);
+    for _ in 0..10 {
+        world.block().await;
+    }
+    assert!(world.nodes[1].alarm.get().unwrap().contains("scalar reference"));
+    assert_eq!(world.chain.view(&job).stages[1].commit, None);
+    assert_eq!(world.nodes[1].status.read().alarm, world.nodes[1].alarm.get());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checker_whose_kernels_are_broken_stops_instead_of_dissenting() {
+    let world = World::new(3).await;
+    world.engines[2].broken_kernels.store(true, Ordering::SeqCst);
+    let job = world.submit(&[1, 2, 3, 4, 5], 10, 1, &[0, 1], &[2]);
+    for _ in 0..14 {
+        world.block().await;
+    }
+    assert_eq!(world.chain.view(&job).phase, JobPhase::Checking);
+    assert!(world.nodes[2].alarm.get().is_some());
+    assert!(answers(&world.chain.view(&job)).iter().all(Option::is_none));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_executor_gets_dissents_after_the_reference_agreed_with_them() {
+    let world = World::new(4).await;
+    let job = world.submit(&[1, 2, 3, 4, 5], 10, 1, &[0, 1], &[2, 3]);
+    // Confirmed once while it still computed right, then its machine goes wrong.
+    assert!(world.settle(&job, 30).await);
+    world.engines[1].broken_kernels.store(true, Ordering::SeqCst);
+    let job = world.submit(&[1, 2, 3, 4, 5], 10, 1, &[0, 1], &[2, 3]);
+    let checked = || answers(&world.chain.view(&job)).iter().all(Option::is_some);
+    assert!(blocks_until(&world.chain, &world.refs(), 30, checked).await);
+    let verdicts = answers(&world.chain.view(&job));
+    assert!(verdicts[..2].iter().all(|v| matches!(v, Some(CheckVerdict::Agree(_)))), "stage 0 is right");
+    assert!(verdicts[2..].iter().all(|v| matches!(v, Some(CheckVerdict::Dissent(_)))), "stage 1 is not: {verdicts:?}");
+    assert!(world.engines[2].references.load(Ordering::SeqCst) >= 1);
+    assert!(world.nodes[2].alarm.get().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_panics_loses_one_task_and_nothing_else() {
+    let world = World::new(3).await;
+    world.engines[0].panic_in.store(1, Ordering::SeqCst);
+    let lost = world.submit(&[1, 2, 3], 10, 1, &[0, 1], &[2]);
+    world.block().await;
+    let next = world.submit(&[1, 2, 3], 10, 2, &[0, 1], &[2]);
+    assert!(world.settle(&next, 30).await);
+    world.assert_right(&next);
+    assert_eq!(world.chain.view(&lost).stages[0].commit, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_node_streams_the_tokens_also_to_a_late_subscriber() {
+    let world = World::new(4).await;
+    let job = world.submit(&[1, 2, 3], 30, 2, &[0, 1], &[2]);
+    // Node 3 has no part in the job.
+    let (backlog, mut items) = world.nodes[3].hub.subscribe(job).unwrap();
+    assert!(backlog.is_empty());
+    assert!(world.settle(&job, 30).await);
+    for _ in 0..4 {
+        world.block().await;
+    }
+    let mut seen = Vec::new();
+    while let Ok(item) = items.try_recv() {
+        seen.push(item);
+    }
+    let (late, _) = world.nodes[3].hub.subscribe(job).unwrap();
+    assert_eq!(late, seen, "a late subscriber gets the same");
+
+    let expected = toy::generate_staged(&world.chain.view(&job).spec, 2);
+    let tokens: Vec<(u32, u32)> = seen
+        .iter()
+        .filter_map(|item| match item {
+            StreamItem::Token { seq, id, provisional: true, .. } => Some((*seq, *id)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tokens, (1..).zip(expected.iter().copied()).collect::<Vec<_>>());
+    let text: String = seen
+        .iter()
+        .filter_map(|item| if let StreamItem::Token { text, .. } = item { text.clone() } else { None })
+        .collect();
+    assert_eq!(text, expected.iter().map(|id| format!("<{id}>")).collect::<String>());
+    let settled = seen.iter().position(|item| matches!(item, StreamItem::Settled { .. })).unwrap();
+    assert!(seen[settled..].iter().all(|item| !matches!(item, StreamItem::Token { .. })));
+    assert!(matches!(seen.last(), Some(StreamItem::Finalized { .. })));
+    assert!(seen.iter().any(|item| matches!(item, StreamItem::Phase { phase: "Checking", .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_nobody_knows_ends_its_stream_with_the_reason() {
+    let world = World::new(1).await;
+    let (_, mut items) = world.nodes[0].hub.subscribe(JobHash::repeat_byte(3)).unwrap();
+    for _ in 0..8 {
+        world.block().await;
+    }
+    assert!(matches!(items.recv().await, Some(StreamItem::Error { code: crate::rpc::UNKNOWN_JOB, .. })));
+    assert!(items.recv().await.is_none());
+}

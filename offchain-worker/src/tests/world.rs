@@ -1,0 +1,684 @@
+//! A model of the chain and of the network, for several workers in one process.
+//!
+//! The chain keeps the rules that a worker can break: handoff signatures, joined boundaries, digests that open. The network can
+//! lose, repeat and garble what is sent.
+
+use crate::{
+    chain::{self, At, Chain, ChainError, Snapshot, Watched},
+    compute::Compute,
+    context::{work_ctx, Alarm, Context},
+    engine::{Engine, Rows},
+    journal::Journal,
+    keys::{insert_dev_key, verify, Keys},
+    metrics::Metrics,
+    network::{
+        messages::{hello_digest, RingMessage, RowsRequest, RowsResponse},
+        transport::{answer, FetchError, Misbehaviour, NetEvent},
+        ShardTransport,
+    },
+    rows::RowStore,
+    rpc::Status,
+    service::{Mailboxes, Service},
+    stream::StreamHub,
+    submitter::TxPool,
+};
+use assay_primitives::{
+    api::{CommitView, Duty, JobView, PreparedAnswer, SeatView, StageView},
+    digest,
+    traits::ModelInfo,
+    AccountId, Answer, Assurance, CheckVerdict, JobHash, JobPhase, JobSpec, Receipt, Role, Span, StageReceipt, StageRef,
+    WorkerSignature,
+};
+use codec::{Decode, Encode};
+use futures::{future::BoxFuture, FutureExt};
+use parking_lot::{Mutex, RwLock};
+use polkadot_sdk::{sc_network::PeerId, sp_core::H256, sp_keystore::testing::MemoryKeystore};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+    sync::{
+        atomic::AtomicU32,
+        Arc,
+    },
+    time::Duration,
+};
+use tokio::sync::mpsc;
+
+pub const GENESIS: H256 = H256([0x99; 32]);
+
+struct Job {
+    view: JobView,
+    /// Answers that the rules refused, with the reason.
+    refused: Vec<(Answer, &'static str)>,
+    receipt: Option<Receipt>,
+}
+
+#[derive(Default)]
+struct ChainState {
+    number: u32,
+    jobs: BTreeMap<JobHash, Job>,
+    controllers: BTreeMap<AccountId, AccountId>,
+    peers: BTreeMap<AccountId, Vec<u8>>,
+    nonces: BTreeMap<AccountId, u32>,
+    pool: Vec<(AccountId, u32, Vec<Answer>, Vec<u8>)>,
+    /// Submissions to lose on their way into a block.
+    lose: u32,
+    submitted: u32,
+}
+
+/// See the module.
+#[derive(Clone, Default)]
+pub struct FakeChain(Arc<Mutex<ChainState>>);
+
+impl FakeChain {
+    /// Registers a worker; its peer id has to be announced by itself.
+    pub fn register(&self, worker: AccountId, controller: AccountId) {
+        self.0.lock().controllers.insert(worker, controller);
+    }
+
+    /// Opens a job: `executors` and, for each stage, `checkers` by worker account.
+    pub fn submit(&self, spec: JobSpec, spans: &[Span], executors: &[AccountId], checkers: &[Vec<AccountId>]) -> JobHash {
+        let mut state = self.0.lock();
+        let client = AccountId::new([0xC1; 32]);
+        let job = digest::job_hash(GENESIS, &client, state.jobs.len() as u32, &spec, 1);
+        let stages = spans
+            .iter()
+            .zip(executors)
+            .zip(checkers)
+            .map(|((span, worker), checkers)| StageView {
+                span: *span,
+                executor: state.controllers[worker].clone(),
+                worker: worker.clone(),
+                peer: state.peers.get(&state.controllers[worker]).cloned().unwrap_or_default(),
+                price: 1,
+                commit: None,
+                blocked: false,
+                seats: checkers
+                    .iter()
+                    .map(|w| SeatView { controller: state.controllers[w].clone(), worker: w.clone(), answer: None })
+                    .collect(),
+                dispute: None,
+            })
+            .collect();
+        let now = state.number;
+        let view = JobView {
+            job,
+            client,
+            spec,
+            phase: JobPhase::Running,
+            attempt: 0,
+            now,
+            due: now + 60,
+            escrow: 0,
+            stages,
+            output: None,
+        };
+        state.jobs.insert(job, Job { view, refused: Vec::new(), receipt: None });
+        job
+    }
+
+    /// The next `n` submissions vanish.
+    pub fn lose(&self, n: u32) {
+        self.0.lock().lose = n;
+    }
+
+    /// A job leaves the state, as in a re-org.
+    pub fn remove(&self, job: &JobHash) {
+        self.0.lock().jobs.remove(job);
+    }
+
+    /// Due in so many ticks.
+    pub fn set_due(&self, job: &JobHash, ticks: u32) {
+        let mut state = self.0.lock();
+        let due = state.number + ticks;
+        state.jobs.get_mut(job).unwrap().view.due = due;
+    }
+
+    pub fn view(&self, job: &JobHash) -> JobView {
+        self.0.lock().jobs[job].view.clone()
+    }
+
+    pub fn settled(&self, job: &JobHash) -> Option<Receipt> {
+        self.0.lock().jobs[job].receipt.clone()
+    }
+
+    pub fn refused(&self, job: &JobHash) -> Vec<(Answer, &'static str)> {
+        self.0.lock().jobs[job].refused.clone()
+    }
+
+    pub fn announced(&self, controller: &AccountId) -> Option<Vec<u8>> {
+        self.0.lock().peers.get(controller).cloned()
+    }
+
+    pub fn submissions(&self) -> u32 {
+        self.0.lock().submitted
+    }
+
+    /// A block: takes what is in the pool, in order of nonce.
+    pub fn mine(&self) -> At {
+        let mut state = self.0.lock();
+        state.number += 1;
+        let mut pool = std::mem::take(&mut state.pool);
+        pool.sort_by_key(|(_, nonce, ..)| *nonce);
+        for (worker, nonce, answers, peer) in pool {
+            let expected = state.nonces.entry(worker.clone()).or_default();
+            if nonce != *expected {
+                if nonce > *expected {
+                    state.pool.push((worker, nonce, answers, peer));
+                }
+                continue
+            }
+            *expected += 1;
+            let controller = state.controllers[&worker].clone();
+            if !peer.is_empty() {
+                state.peers.insert(controller.clone(), peer.clone());
+                for job in state.jobs.values_mut() {
+                    for stage in job.view.stages.iter_mut().filter(|s| s.worker == worker) {
+                        stage.peer = peer.clone();
+                    }
+                }
+            }
+            for answer in answers {
+                if let Some(job) = state.jobs.get_mut(&answer.at().job) {
+                    if let Err(reason) = job.apply(&worker, &controller, &answer) {
+                        job.refused.push((answer, reason));
+                    }
+                }
+            }
+        }
+        let number = state.number;
+        for job in state.jobs.values_mut() {
+            job.view.now = number;
+        }
+        At { hash: H256::from_low_u64_be(number.into()), number }
+    }
+}
+
+impl Job {
+    fn apply(&mut self, worker: &AccountId, controller: &AccountId, answer: &Answer) -> Result<(), &'static str> {
+        let at = answer.at();
+        let n = self.view.stages.len();
+        let ctx = |stage: usize, role| {
+            work_ctx(GENESIS, &StageRef { stage: stage as u8, ..at }, &self.view.spec, role)
+        };
+        let i = at.stage as usize;
+        if at.attempt != self.view.attempt || self.receipt.is_some() {
+            return Err("over")
+        }
+        match answer {
+            Answer::Commit { commitment, .. } => {
+                let upstream = (i + n - 1) % n;
+                let signed = match &commitment.upstream {
+                    Some(h) => verify(
+                        &self.view.stages[upstream].worker,
+                        digest::handoff(&ctx(upstream, Role::Executor), h.n_rows, commitment.in_root),
+                        &h.signature,
+                    ),
+                    None => n == 1,
+                };
+                if !signed {
+                    return Err("no handoff over the input")
+                }
+                let stage = &mut self.view.stages[i];
+                if stage.worker != *worker || stage.commit.is_some() || stage.blocked {
+                    return Err("not owed")
+                }
+                stage.commit = Some(CommitView {
+                    in_root: commitment.in_root,
+                    out_root: commitment.out_root,
+                    digest: commitment.digest,
+                    root: None,
+                });
+                if (i + 1 == n) != commitment.output.is_some() {
+                    return Err("output from the last stage only")
+                }
+                if commitment.output.is_some() {
+                    self.view.output = commitment.output.clone();
+                }
+                if self.view.stages.iter().all(|s| s.commit.is_some()) {
+                    let root = |i: usize| self.view.stages[i].commit.as_ref().map(|c| (c.in_root, c.out_root));
+                    for i in 0..n {
+                        if root(i).map(|r| r.1) != root((i + 1) % n).map(|r| r.0) {
+                            return Err("boundaries do not join")
+                        }
+                    }
+                    self.view.phase = JobPhase::Checking;
+                    self.view.due = self.view.now + 40;
+                }
+            },
+            Answer::Blocked { .. } => {
+                let stage = &mut self.view.stages[i];
+                if stage.worker != *worker || stage.commit.is_some() {
+                    return Err("not owed")
+                }
+                stage.blocked = true;
+            },
+            Answer::Check { verdict, .. } => {
+                let seat = self.view.stages[i].seats.iter_mut().find(|s| s.worker == *worker).ok_or("no seat")?;
+                if seat.answer.replace(*verdict).is_some() {
+                    return Err("answered before")
+                }
+                let seats: Vec<_> = self.view.stages.iter().flat_map(|s| &s.seats).map(|s| s.answer).collect();
+                if seats.iter().all(|a| matches!(a, Some(CheckVerdict::Agree(_)))) {
+                    self.view.phase = JobPhase::Revealing;
+                    self.view.due = self.view.now + 40;
+                }
+            },
+            Answer::Reveal { root, .. } => {
+                let stage = &self.view.stages[i];
+                let commit = stage.commit.as_ref().ok_or("nothing to open")?;
+                if commit.root.is_some() {
+                    return Err("opened before")
+                }
+                if digest::commit(&ctx(i, Role::Executor), &stage.executor, *root) != commit.digest {
+                    return Err("does not open the commitment")
+                }
+                for seat in &stage.seats {
+                    let own = digest::commit(&ctx(i, Role::Checker), &seat.controller, *root);
+                    if seat.answer != Some(CheckVerdict::Agree(own)) {
+                        return Err("an agreement does not open")
+                    }
+                }
+                if let Some(commit) = &mut self.view.stages[i].commit {
+                    commit.root = Some(*root);
+                }
+                if self.view.stages.iter().all(|s| s.commit.as_ref().is_some_and(|c| c.root.is_some())) {
+                    self.settle();
+                }
+            },
+            Answer::Vote { .. } => {
+                let _ = controller;
+                return Err("no dispute here")
+            },
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        let view = &self.view;
+        self.receipt = Some(Receipt {
+            job: view.job,
+            client: view.client.clone(),
+            model: view.spec.model,
+            attempt: view.attempt,
+            params_version: 1,
+            ids_root: H256::zero(),
+            input_len: 0,
+            output: view.output.clone().unwrap_or_default(),
+            assurance: Assurance {
+                k: view.spec.mode.k(),
+                beacon_authors: 1,
+                overlap: false,
+                relaxed: true,
+                escalated: false,
+            },
+            stages: view
+                .stages
+                .iter()
+                .map(|s| StageReceipt {
+                    span: s.span,
+                    executor: s.executor.clone(),
+                    paid: 0,
+                    work: 0,
+                    root: s.commit.as_ref().and_then(|c| c.root),
+                    checkers: Default::default(),
+                })
+                .collect::<Vec<_>>()
+                .try_into()
+                .unwrap(),
+            burned: 0,
+            refunded: 0,
+            tick: view.now,
+        });
+    }
+
+    fn duties(&self, worker: &AccountId) -> Vec<Duty> {
+        if self.receipt.is_some() {
+            return Vec::new()
+        }
+        let at = |i| StageRef { job: self.view.job, attempt: self.view.attempt, stage: i as u8 };
+        let mut duties = Vec::new();
+        for (i, stage) in self.view.stages.iter().enumerate() {
+            match self.view.phase {
+                JobPhase::Running if stage.worker == *worker && stage.commit.is_none() && !stage.blocked =>
+                    duties.push(Duty::Execute(at(i))),
+                JobPhase::Checking if stage.seats.iter().any(|s| s.worker == *worker && s.answer.is_none()) =>
+                    duties.push(Duty::Check(at(i))),
+                JobPhase::Revealing
+                    if stage.commit.as_ref().is_some_and(|c| c.root.is_none()) &&
+                        (stage.worker == *worker || stage.seats.iter().any(|s| s.worker == *worker)) =>
+                    duties.push(Duty::Reveal(at(i))),
+                _ => {},
+            }
+        }
+        duties
+    }
+}
+
+impl Chain for FakeChain {
+    fn genesis(&self) -> H256 {
+        GENESIS
+    }
+    fn best(&self) -> At {
+        let number = self.0.lock().number;
+        At { hash: H256::from_low_u64_be(number.into()), number }
+    }
+    fn controller_of(&self, _: H256, worker: &AccountId) -> Result<Option<AccountId>, ChainError> {
+        Ok(self.0.lock().controllers.get(worker).cloned())
+    }
+    fn peer_of(&self, _: H256, controller: &AccountId) -> Result<Vec<u8>, ChainError> {
+        Ok(self.announced(controller).unwrap_or_default())
+    }
+    fn providers(&self, _: H256) -> Result<Vec<(AccountId, Vec<u8>)>, ChainError> {
+        let state = self.0.lock();
+        let peer = |c: &AccountId| state.peers.get(c).cloned().unwrap_or_default();
+        Ok(state.controllers.iter().map(|(w, c)| (w.clone(), peer(c))).collect())
+    }
+    fn duties(&self, _: H256, worker: &AccountId) -> Result<Vec<Duty>, ChainError> {
+        Ok(self.0.lock().jobs.values().flat_map(|job| job.duties(worker)).collect())
+    }
+    fn job(&self, _: H256, job: JobHash) -> Result<Option<JobView>, ChainError> {
+        Ok(self.0.lock().jobs.get(&job).filter(|j| j.receipt.is_none()).map(|j| j.view.clone()))
+    }
+    fn receipt(&self, _: H256, job: JobHash) -> Result<Option<Receipt>, ChainError> {
+        Ok(self.0.lock().jobs.get(&job).and_then(|j| j.receipt.clone()))
+    }
+    fn models(&self, _: H256) -> Result<Vec<ModelInfo>, ChainError> {
+        Ok(Vec::new())
+    }
+    fn nonce(&self, _: H256, account: &AccountId) -> Result<u32, ChainError> {
+        Ok(self.0.lock().nonces.get(account).copied().unwrap_or(0))
+    }
+    fn prepare_answer(&self, _: At, w: &AccountId, nonce: u32, answers: Vec<Answer>) -> Result<Option<PreparedAnswer>, ChainError> {
+        let call = (w, nonce, answers, Vec::<u8>::new()).encode();
+        Ok(Some(PreparedAnswer { payload: call.clone(), call, extension: Vec::new() }))
+    }
+    fn prepare_announce(&self, _: At, w: &AccountId, nonce: u32, peer: Vec<u8>) -> Result<Option<PreparedAnswer>, ChainError> {
+        let call = (w, nonce, Vec::<Answer>::new(), peer).encode();
+        Ok(Some(PreparedAnswer { payload: call.clone(), call, extension: Vec::new() }))
+    }
+    fn assemble(&self, _: H256, _: &AccountId, p: PreparedAnswer, s: WorkerSignature) -> Result<Option<Vec<u8>>, ChainError> {
+        Ok(Some((p.call, s).encode()))
+    }
+}
+
+impl TxPool for FakeChain {
+    fn submit(&self, _: At, extrinsic: Vec<u8>) -> BoxFuture<'static, Result<(), String>> {
+        let this = self.clone();
+        async move {
+            let (call, signature) = <(Vec<u8>, WorkerSignature)>::decode(&mut &extrinsic[..]).map_err(|e| e.to_string())?;
+            let entry = <(AccountId, u32, Vec<Answer>, Vec<u8>)>::decode(&mut &call[..]).map_err(|e| e.to_string())?;
+            let public = polkadot_sdk::sp_core::sr25519::Public::from_raw(*AsRef::<[u8; 32]>::as_ref(&entry.0));
+            if !polkadot_sdk::sp_io::crypto::sr25519_verify(&signature, &call, &public) {
+                return Err("bad signature".into())
+            }
+            let mut state = this.0.lock();
+            state.submitted += 1;
+            if state.nonces.get(&entry.0).copied().unwrap_or(0) > entry.1 {
+                return Err("stale".into())
+            }
+            if state.pool.iter().any(|(w, n, ..)| (w, n) == (&entry.0, &entry.1)) {
+                return Err("priority too low".into())
+            }
+            match state.lose.checked_sub(1) {
+                Some(left) => state.lose = left,
+                None => state.pool.push(entry),
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+/// What happens to messages.
+#[derive(Clone, Copy, Default)]
+pub struct Weather {
+    /// Of a hundred messages, this many are lost, repeated, garbled.
+    pub lost: u32,
+    pub repeated: u32,
+    pub garbled: u32,
+}
+
+#[derive(Default)]
+struct NetState {
+    nodes: BTreeMap<PeerId, (mpsc::Sender<NetEvent>, RowStore)>,
+    workers: BTreeMap<(PeerId, PeerId), AccountId>,
+    weather: Weather,
+    dice: u32,
+    pub reports: Vec<(PeerId, Misbehaviour)>,
+    withheld: HashSet<PeerId>,
+    wrong_rows: HashSet<PeerId>,
+}
+
+/// The network: a full mesh.
+#[derive(Clone, Default)]
+pub struct FakeNet(Arc<Mutex<NetState>>);
+
+impl FakeNet {
+    pub fn set_weather(&self, weather: Weather) {
+        self.0.lock().weather = weather;
+    }
+    pub fn reports(&self) -> Vec<(PeerId, Misbehaviour)> {
+        self.0.lock().reports.clone()
+    }
+    /// This peer serves no rows.
+    pub fn withhold(&self, peer: PeerId) {
+        self.0.lock().withheld.insert(peer);
+    }
+    /// This peer serves rows that hash to something else.
+    pub fn falsify(&self, peer: PeerId) {
+        self.0.lock().wrong_rows.insert(peer);
+    }
+    pub fn disconnect(&self, peer: &PeerId) {
+        self.0.lock().nodes.remove(peer);
+    }
+
+    fn join(&self, peer: PeerId, rows: RowStore) -> mpsc::Receiver<NetEvent> {
+        let (tx, rx) = mpsc::channel(65_536);
+        let mut state = self.0.lock();
+        for (other, (other_tx, _)) in &state.nodes {
+            let _ = other_tx.try_send(NetEvent::Opened(peer));
+            let _ = tx.try_send(NetEvent::Opened(*other));
+        }
+        state.nodes.insert(peer, (tx, rows));
+        rx
+    }
+
+    fn deliver(&self, from: PeerId, to: &PeerId, message: &RingMessage) -> bool {
+        let mut state = self.0.lock();
+        let Some((tx, _)) = state.nodes.get(to) else { return false };
+        let tx = tx.clone();
+        if let RingMessage::Hello { worker, signature } = message {
+            // Hellos come over a stream that was just opened: never lost.
+            assert!(verify(worker, hello_digest(GENESIS, &from.to_bytes(), worker), signature));
+            state.workers.insert((*to, from), worker.clone());
+            let _ = tx.try_send(NetEvent::Identified(from, worker.clone()));
+            return true
+        }
+        state.dice = state.dice.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+        let roll = (state.dice >> 16) % 100;
+        let Weather { lost, repeated, garbled } = state.weather;
+        let worker = state.workers.get(&(*to, from)).cloned();
+        if roll < lost {
+            return true
+        }
+        let mut bytes = message.encode();
+        if roll < lost + garbled {
+            // Streams are authenticated: what differs on arrival was sent so, and this is about what does not even decode.
+            // Altered rows are the ring's own test.
+            bytes.truncate(state.dice as usize % bytes.len());
+            bytes.push(0xff);
+        }
+        let copies = if roll >= 100 - repeated { 2 } else { 1 };
+        for _ in 0..copies {
+            match RingMessage::read(&bytes) {
+                Ok(RingMessage::Hello { .. }) => {},
+                Ok(message) => {
+                    let _ = tx.try_send(NetEvent::Message(from, worker.clone(), message));
+                },
+                Err(_) => state.reports.push((from, Misbehaviour::Malformed)),
+            }
+        }
+        true
+    }
+}
+
+struct FakeTransport {
+    net: FakeNet,
+    local: PeerId,
+}
+
+impl ShardTransport for FakeTransport {
+    fn local_peer(&self) -> PeerId {
+        self.local
+    }
+    fn send(&self, worker: &AccountId, peer: Option<PeerId>, message: &RingMessage) -> bool {
+        let proven: Vec<PeerId> = {
+            let state = self.net.0.lock();
+            state.workers.iter().filter(|((me, _), w)| *me == self.local && *w == worker).map(|((_, p), _)| *p).collect()
+        };
+        let targets = if proven.is_empty() { peer.into_iter().collect() } else { proven };
+        targets.iter().fold(false, |sent, peer| self.net.deliver(self.local, peer, message) || sent)
+    }
+    fn send_to(&self, peer: &PeerId, message: &RingMessage) -> bool {
+        self.net.deliver(self.local, peer, message)
+    }
+    fn broadcast(&self, message: &RingMessage, except: Option<&PeerId>) {
+        let peers: Vec<PeerId> = self.net.0.lock().nodes.keys().copied().collect();
+        for peer in peers.iter().filter(|p| **p != self.local && Some(*p) != except) {
+            self.net.deliver(self.local, peer, message);
+        }
+    }
+    fn fetch(&self, peer: PeerId, root: H256) -> BoxFuture<'static, Result<Rows, FetchError>> {
+        let state = self.net.0.lock();
+        let store = state.nodes.get(&peer).map(|(_, rows)| rows.clone()).filter(|_| !state.withheld.contains(&peer));
+        let wrong = state.wrong_rows.contains(&peer);
+        async move {
+            let store = store.ok_or(FetchError::Unknown)?;
+            let request = RowsRequest::read(&RowsRequest { root, from: 0 }.encode()).unwrap();
+            let response = RowsResponse::read(&answer(&store, request).encode(), 0).map_err(|_| FetchError::Wrong)?;
+            let mut rows = response.rows.ok_or(FetchError::Unknown)?;
+            if let (true, Rows::Hidden { values, .. }) = (wrong, &mut rows) {
+                values[0] ^= 1;
+            }
+            if rows.root() == root { Ok(rows) } else { Err(FetchError::Wrong) }
+        }
+        .boxed()
+    }
+    fn report(&self, peer: &PeerId, what: Misbehaviour) {
+        self.net.0.lock().reports.push((*peer, what));
+    }
+    fn keep(&self, _: &HashSet<PeerId>) {}
+    fn may_want(&self, _: &PeerId) -> bool {
+        true
+    }
+    fn peers(&self) -> Vec<(PeerId, Option<AccountId>)> {
+        let state = self.net.0.lock();
+        let worker = |peer: &PeerId| state.workers.get(&(self.local, *peer)).cloned();
+        state.nodes.keys().filter(|p| **p != self.local).map(|p| (*p, worker(p))).collect()
+    }
+}
+
+/// A node: its worker's loop runs on the test's runtime.
+pub struct Node {
+    pub worker: AccountId,
+    pub controller: AccountId,
+    pub peer: PeerId,
+    pub hub: StreamHub,
+    pub alarm: Alarm,
+    pub rows: RowStore,
+    pub status: Arc<RwLock<Status>>,
+    chain: FakeChain,
+    keys: Keys,
+    watched: Watched,
+    snapshots: mpsc::Sender<Snapshot>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Node {
+    /// Starts a node whose journal lies in `dir`. Give the same name, directory and peer to restart one.
+    pub fn start(name: &str, chain: &FakeChain, net: &FakeNet, engine: Arc<dyn Engine>, dir: &Path, peer: PeerId) -> Self {
+        let store = Arc::new(MemoryKeystore::new());
+        let worker = insert_dev_key(&*store, &format!("//{name}")).unwrap();
+        let controller = AccountId::new(polkadot_sdk::sp_io::hashing::blake2_256(name.as_bytes()));
+        chain.register(worker.clone(), controller.clone());
+        let keys = Keys::new(store);
+        let rows = RowStore::default();
+        let network = net.join(peer, rows.clone());
+        let transport: Arc<dyn ShardTransport> = Arc::new(FakeTransport { net: net.clone(), local: peer });
+        let (events, event_events) = mpsc::unbounded_channel();
+        let (snapshots, snapshot_events) = mpsc::channel(1);
+        let alarm = Alarm::default();
+        let ctx = Context {
+            genesis: GENESIS,
+            chain: Arc::new(chain.clone()),
+            engine: engine.clone(),
+            compute: Compute::new(1).unwrap(),
+            transport: transport.clone(),
+            keys: keys.clone(),
+            journal: Arc::new(Mutex::new(Journal::open(dir.join(format!("{name}.log"))).unwrap())),
+            rows: rows.clone(),
+            events,
+            block: Arc::new(AtomicU32::new(0)),
+            alarm: alarm.clone(),
+            metrics: Metrics::default(),
+        };
+        let hub = StreamHub::new(GENESIS, Some(engine));
+        let watched = Watched::default();
+        let status = Arc::new(RwLock::new(Status::default()));
+        let service = Service {
+            genesis: GENESIS,
+            chain: Arc::new(chain.clone()),
+            transport,
+            keys: keys.clone(),
+            hub: hub.clone(),
+            watched: watched.clone(),
+            status: status.clone(),
+            acting: Some((ctx, Arc::new(chain.clone()))),
+            #[cfg(feature = "faults")]
+            fault: None,
+        };
+        let mut mail = Mailboxes { network, snapshots: snapshot_events, events: event_events };
+        let task = tokio::spawn(async move { service.run(&mut mail).await });
+        Self { worker, controller, peer, hub, alarm, rows, status, chain: chain.clone(), keys, watched, snapshots, task }
+    }
+
+    /// Stops it, as a crash would: nothing is said to anybody. Waits until its journal is free.
+    pub async fn crash(mut self, net: &FakeNet) {
+        net.disconnect(&self.peer);
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+
+    async fn see(&self, at: At) {
+        let snapshot = chain::read(&self.chain, &self.keys, &self.watched, at, at.number.saturating_sub(2)).unwrap();
+        let _ = self.snapshots.send(snapshot).await;
+    }
+}
+
+/// A block that all nodes see.
+pub async fn block(chain: &FakeChain, nodes: &[&Node]) {
+    let at = chain.mine();
+    for node in nodes {
+        node.see(at).await;
+    }
+    tokio::time::sleep(Duration::from_millis(60)).await;
+}
+
+/// Blocks until `done`, at most `most`.
+pub async fn blocks_until(chain: &FakeChain, nodes: &[&Node], most: u32, mut done: impl FnMut() -> bool) -> bool {
+    for _ in 0..most {
+        if done() {
+            return true
+        }
+        block(chain, nodes).await;
+    }
+    done()
+}
+
