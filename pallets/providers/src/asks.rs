@@ -1,0 +1,91 @@
+//! The books of asks.
+
+use crate::*;
+use assay_primitives::{
+    market,
+    traits::{BondManager, ModelDirectory},
+    AccountId, Ask, Balance, SpanKey, Tick,
+};
+use frame::{prelude::*, token::fungible::MutateHold};
+
+impl<T: Config> Pallet<T> {
+    /// Backing of the smallest job that is checked by three controllers: one prompt id and one generated one, at the reserve
+    /// price.
+    pub(crate) fn minimum_backing(key: &SpanKey) -> Option<Balance> {
+        let params = T::Params::get();
+        let work = T::Models::work(key, 0, 1, 0)?;
+        market::backing(&params, 3, market::pay(params.base_price, work)?, 0)
+    }
+
+    pub(crate) fn do_ask(controller: AccountId, key: SpanKey, ask: Ask) -> DispatchResult {
+        let delay = T::Params::get().ask_delay;
+        Self::set_ask(controller, key, ask, T::AskDeposit::get(), delay)
+    }
+
+    pub(crate) fn set_ask(
+        controller: AccountId,
+        key: SpanKey,
+        ask: Ask,
+        deposit: Balance,
+        delay: Tick,
+    ) -> DispatchResult {
+        let mut provider = Providers::<T>::get(&controller).ok_or(Error::<T>::NotRegistered)?;
+        let spec_id = Self::check_ask(&controller, &provider, &key, &ask)?;
+        let now = T::Clock::get();
+        let usable_from = now.saturating_add(delay);
+
+        let mut book = Books::<T>::get(&key);
+        match book.binary_search_by(|s| s.controller.cmp(&controller)) {
+            Ok(at) => {
+                let standing = book.get_mut(at).ok_or(Error::<T>::NoAsk)?;
+                standing.ask = ask.clone();
+                standing.usable_from = usable_from;
+            },
+            Err(at) => {
+                let since = now;
+                let standing =
+                    Standing { controller: controller.clone(), ask: ask.clone(), spec_id, usable_from, since, deposit };
+                book.try_insert(at, standing).map_err(|_| Error::<T>::BookFull)?;
+                if let Err(at) = provider.spans.binary_search(&key) {
+                    provider.spans.try_insert(at, key).map_err(|_| Error::<T>::TooManyAsks)?;
+                }
+                T::Currency::hold(&HoldReason::Ask.into(), &controller, deposit)?;
+                Providers::<T>::insert(&controller, provider);
+            },
+        }
+        Books::<T>::insert(key, book);
+        Self::deposit_event(Event::AskSet { controller, key, ask, usable_from });
+        Ok(())
+    }
+
+    /// Returns the spec id of the model.
+    fn check_ask(controller: &AccountId, provider: &Provider, key: &SpanKey, ask: &Ask) -> Result<u32, Error<T>> {
+        ensure!(T::Models::has_span(key), Error::<T>::UnknownSpan);
+        let spec_id = T::Models::info(key.model).ok_or(Error::<T>::UnknownSpan)?.spec_id;
+        ensure!(provider.supports(spec_id), Error::<T>::UnsupportedSpec);
+        ensure!(ask.slots > 0 || ask.check_slots > 0, Error::<T>::NoSlots);
+        let params = T::Params::get();
+        ensure!(ask.rate >= params.min_rate, Error::<T>::RateTooLow);
+        ensure!(ask.price <= params.base_price, Error::<T>::PriceAboveReserve);
+        let needed = Self::minimum_backing(key).ok_or(Error::<T>::UnknownSpan)?;
+        ensure!(T::Bonds::free_exposure(controller) >= needed, Error::<T>::InsufficientExposure);
+        Ok(spec_id)
+    }
+
+    pub(crate) fn do_withdraw_ask(controller: &AccountId, key: &SpanKey) -> DispatchResult {
+        let mut provider = Providers::<T>::get(controller).ok_or(Error::<T>::NotRegistered)?;
+        let mut book = Books::<T>::get(key);
+        let at = book.binary_search_by(|s| s.controller.cmp(controller)).map_err(|_| Error::<T>::NoAsk)?;
+        let standing = book.remove(at);
+        provider.spans.retain(|k| k != key);
+        T::Currency::release(&HoldReason::Ask.into(), controller, standing.deposit, Precision::BestEffort)?;
+        Providers::<T>::insert(controller, provider);
+        if book.is_empty() {
+            Books::<T>::remove(key);
+        } else {
+            Books::<T>::insert(key, book);
+        }
+        Self::deposit_event(Event::AskWithdrawn { controller: controller.clone(), key: *key });
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+mod announce_peer;
+mod ask;
+mod capacity;
+mod deregister;
+mod directory;
+mod genesis;
+mod operations;
+mod penalties;
+mod profile;
+mod register;
+mod rotate_worker;

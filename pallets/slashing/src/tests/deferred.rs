@@ -1,0 +1,94 @@
+//! Slashes that wait.
+
+use crate::{mock::*, *};
+use assay_primitives::{traits::BondManager, Offence, OffenceKind};
+use frame::{deps::frame_support::weights::WeightMeter, testing_prelude::*};
+
+#[test]
+fn objective_fault_is_claimed_now_and_executed_later() {
+    test(|| {
+        let issuance = Balances::total_issuance();
+        reserve(1, 1);
+        let fault = Offence { reporter: Some(id(21)), ..offence(1, 1, OffenceKind::Equivocation) };
+        assert_eq!(report(fault), 600);
+        <Staking as BondManager>::release(&id(1), &backing(1));
+        assert_eq!((bond(1), <Staking as BondManager>::free_exposure(&id(1))), (2_000, 1_400));
+        poll_at(109);
+        assert_eq!(bond(1), 2_000);
+        poll_at(110);
+        assert_eq!(bond(1), 1_400);
+        // 600: half burns, 100 of the rest is the client's loss, 150 a quarter for the reporter, 50 more burn.
+        assert_eq!(Balances::free_balance(id(20)), RICH + 100);
+        assert_eq!(Balances::free_balance(id(21)), RICH + 150);
+        assert_eq!(Balances::total_issuance(), issuance - 350);
+        assert!(matches!(last_event(), Event::SlashExecuted { client: 100, reporter: 150, burned: 350, .. }));
+        assert_eq!(PendingRange::<Test>::get(), (0, 0));
+    });
+}
+
+#[test]
+fn verdict_by_votes_takes_a_tenth_of_the_bond_and_pays_no_reporter() {
+    test(|| {
+        reserve(1, 1);
+        let fault = Offence { reporter: Some(id(21)), ..offence(1, 1, OffenceKind::WrongResult) };
+        assert_eq!(report(fault), 200);
+        poll_at(110);
+        assert_eq!(bond(1), 1_800);
+        assert_eq!(Balances::free_balance(id(20)), RICH + 100);
+        assert_eq!(Balances::free_balance(id(21)), RICH);
+    });
+}
+
+#[test]
+fn reporter_of_itself_gets_nothing() {
+    test(|| {
+        let free = Balances::free_balance(id(1));
+        let fault = Offence { reporter: Some(id(1)), insured: 0, ..offence(1, 1, OffenceKind::Equivocation) };
+        assert_eq!(report(fault), 600);
+        poll_at(110);
+        assert_eq!(Balances::free_balance(id(1)), free);
+        assert!(matches!(last_event(), Event::SlashExecuted { reporter: 0, burned: 600, .. }));
+    });
+}
+
+#[test]
+fn claimed_bond_cannot_be_withdrawn() {
+    test(|| {
+        assert_ok!(Staking::bond(signed(10), pallet_assay_staking::Part::Provider, 600));
+        assert_eq!(report(offence(10, 1, OffenceKind::Equivocation)), 600);
+        assert_ok!(Staking::unbond(signed(10), pallet_assay_staking::Part::Provider, 600));
+        (0..6).for_each(|_| Session::rotate_session());
+        assert_noop!(
+            Staking::withdraw_unbonded(signed(10), pallet_assay_staking::Part::Provider),
+            pallet_assay_staking::Error::<Test>::StillClaimed
+        );
+        poll_at(110);
+        assert_eq!(bond(10), 0);
+    });
+}
+
+#[test]
+fn execution_stops_at_the_weight_and_goes_on_later() {
+    test(|| {
+        (1..=3).for_each(|n| assert_eq!(report(offence(n, 1, OffenceKind::Equivocation)), 600));
+        Clock::set(110);
+        let one = <() as WeightInfo>::execute_one() + <Test as frame_system::Config>::DbWeight::get().reads(1);
+        Slashing::execute_due(&mut WeightMeter::with_limit(Weight::zero()));
+        assert_eq!(bond(1), 2_000);
+        Slashing::execute_due(&mut WeightMeter::with_limit(one));
+        assert_eq!((bond(1), bond(2), PendingRange::<Test>::get()), (1_400, 2_000, (1, 3)));
+        check();
+        poll_at(111);
+        assert_eq!((bond(2), bond(3)), (1_400, 1_400));
+    });
+}
+
+#[test]
+fn full_queue_executes_the_oldest_early() {
+    test(|| {
+        MaxPending::set(2);
+        (1..=3).for_each(|n| assert_eq!(report(offence(n, 1, OffenceKind::Equivocation)), 600));
+        assert_eq!((bond(1), bond(2), bond(3)), (1_400, 2_000, 2_000));
+        assert_eq!(Slashing::pending().iter().map(|(i, _)| *i).collect::<Vec<_>>(), vec![1, 2]);
+    });
+}

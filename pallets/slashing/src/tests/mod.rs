@@ -1,0 +1,6 @@
+mod cancel;
+mod claim;
+mod deferred;
+mod dedup;
+mod liveness;
+mod operations;

@@ -1,0 +1,11 @@
+mod backings;
+mod bond;
+mod election;
+mod genesis;
+mod idle;
+mod offences;
+mod operations;
+mod unbond;
+mod validate;
+mod views;
+mod withdraw;
