@@ -1,0 +1,153 @@
+//! This engine, on a package of random weights.
+
+use std::{path::Path, sync::Arc};
+
+use assay_engine::{
+    package::{encode, Package, PackageWriter},
+    stage::{Control, Setup, Stage, StageInput, StageOutput, StageSpec},
+    Sampling,
+};
+use assay_exact::{
+    attention::HeadScale,
+    layout::{Entry, Layout, PartName},
+    linear::RowScale,
+    prim::Eps,
+    statics::{LayerStatics, NormConstants, QueryHead},
+};
+
+use super::{
+    contender::Contender,
+    shape::{Error, Shape},
+};
+
+/// Writes and opens a package of `shape` with random weights: uniform in -127..=127, scaled to a standard
+/// deviation of about 0.02. Its words mean nothing; its numbers stay in the ranges of a trained model.
+pub fn package(shape: &Shape, directory: &Path) -> Result<Arc<Package>, Error> {
+    let mut writer = PackageWriter::create(directory, shape.header(), b"{}", None)?;
+    let header = writer.header().clone();
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let entries: Vec<Entry> = header.entries().filter(|e| *e != Entry::Header).collect();
+    for entry in entries {
+        let parts = header.file_parts(entry).map(|(_, part)| bytes(shape, part.name, part.layout, &mut random));
+        writer.write(entry, &parts.collect::<Vec<_>>())?;
+    }
+    writer.finish()?;
+    Ok(Arc::new(Package::open(directory)?))
+}
+
+fn bytes(shape: &Shape, name: PartName, layout: Layout, random: &mut Random) -> Vec<u8> {
+    // Exponent of queries and keys.
+    const HEAD_EXPONENT: i32 = -10;
+    const SCALE: u32 = RowScale { m: 0x0080_0000, k: 35 }.pack();
+    match layout {
+        Layout::Header { .. } => Vec::new(),
+        Layout::Scales { out } => encode::scales(&vec![SCALE; out as usize]),
+        Layout::Linear { out, input, .. } => {
+            let mut w = vec![0i8; out as usize * input as usize];
+            for eight in w.chunks_mut(8) {
+                let bytes = random.next().to_le_bytes();
+                for (w, byte) in eight.iter_mut().zip(bytes) {
+                    *w = (byte as i8).max(-127);
+                }
+            }
+            encode::linear(&w, &vec![SCALE; out as usize], None)
+        }
+        Layout::Norm { n, .. } => {
+            // gamma = 1 in Q20; epsilon 1e-5 over a stream in Q16: m = 1e-5 * n * 2^32.
+            let gain = (f64::from(n).sqrt() * f64::from(1 << 20)) as i32;
+            let constants = NormConstants { f_g: 20, eps: Eps { m: 42_950, k: -(n.ilog2() as i32) } };
+            encode::norm(constants, &vec![gain; n as usize], None)
+        }
+        Layout::RopeTables { positions, rot, .. } => {
+            let entries: Vec<i32> = (0..positions)
+                .flat_map(|position| (0..rot / 2).map(move |i| (position, i)))
+                .flat_map(|(position, i)| {
+                    let angle = f64::from(position) * 10_000f64.powf(-2.0 * f64::from(i) / f64::from(rot));
+                    [angle.cos(), angle.sin()].map(|x| (x * f64::from(1 << 30)) as i32)
+                })
+                .collect();
+            encode::rope_tables(&entries)
+        }
+        Layout::Statics { .. } => {
+            debug_assert_eq!(name, PartName::Statics);
+            // Section 10: c * 2^-sigma_l = 2^(16 + e_q + e_k) * log2(e) / sqrt(D), c of 23 bits.
+            let scale = 2f64.powi(16 + 2 * HEAD_EXPONENT) * std::f64::consts::LOG2_E / (shape.head_dim() as f64).sqrt();
+            let sigma_l = 22 - scale.log2().floor() as i32;
+            let scale = HeadScale { c: (scale * 2f64.powi(sigma_l)) as u32, sigma_l: sigma_l as u32, soft_cap: None };
+            let sigma = (46 + HEAD_EXPONENT) as u32;
+            LayerStatics {
+                window: 0,
+                rope_table: Some(0),
+                e_v: -12,
+                f_o: 16,
+                f_d: 16,
+                query_heads: vec![QueryHead { sigma, scale }; shape.heads],
+                kv_sigma: vec![sigma; shape.kv_heads],
+            }
+            .encode()
+        }
+    }
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// The stage executor over all layers, commitments included.
+pub struct Exact {
+    shape: Shape,
+    package: Arc<Package>,
+    setup: Setup,
+    running: Option<(Stage, u32)>,
+}
+
+impl Exact {
+    pub fn new(shape: Shape, package: Arc<Package>, setup: Setup) -> Self {
+        Self { shape, package, setup, running: None }
+    }
+
+    fn step(stage: &mut Stage, ids: &[u32]) -> Result<u32, Error> {
+        match stage.forward(StageInput::Ids(ids), &mut Control::default())? {
+            StageOutput::Token(token) => Ok(token.id),
+            other => Err(format!("a whole model gives tokens, not {other:?}").into()),
+        }
+    }
+}
+
+impl Contender for Exact {
+    fn name(&self) -> &'static str {
+        "assay (exact)"
+    }
+
+    fn bytes_per_token(&self) -> usize {
+        self.shape.active_weights()
+    }
+
+    fn prefill(&mut self, prompt: &[u32]) -> Result<(), Error> {
+        let spec = StageSpec {
+            first: 0,
+            end: self.shape.layers as u32,
+            prompt: prompt.into(),
+            max_new: (self.shape.context - prompt.len()) as u32,
+            sampling: Sampling::GREEDY,
+        };
+        let mut stage = Stage::open(&self.package, spec, &self.setup)?;
+        let id = Self::step(&mut stage, prompt)?;
+        self.running = Some((stage, id));
+        Ok(())
+    }
+
+    fn decode(&mut self) -> Result<(), Error> {
+        let (stage, id) = self.running.as_mut().ok_or("prefill comes first")?;
+        *id = Self::step(stage, &[*id])?;
+        Ok(())
+    }
+}
