@@ -47,6 +47,11 @@ pub fn draw_seed(job: JobHash, attempt: u32, stage: u8, tranche: u8, vrfs: &[[u8
     H256(blake2_256(&bytes))
 }
 
+/// `list(x_0..x_{T-1})` over the prompt's ids and the generated ones (`docs/exact.md`, section 11).
+pub fn ids_root(prompt: &[u32], output: &[u32]) -> H256 {
+    H256(assay_exact::commit::ids_root::<crate::hash::HostBlake2b>(prompt.iter().chain(output).copied()))
+}
+
 /// Breaks ties of the auction, differently for every job, so that no account is favoured.
 pub fn tie_break(job: JobHash, controller: &AccountId) -> H256 {
     tagged(b"assay/tie/v1", (job, controller))
@@ -88,6 +93,15 @@ mod tests {
         let v = [[1u8; 32], [2u8; 32]];
         assert_ne!(draw_seed(root, 0, 0, 0, &v), draw_seed(root, 0, 0, 0, &v[..1]));
         assert_ne!(draw_seed(root, 0, 0, 0, &v), draw_seed(root, 0, 1, 0, &v));
+    }
+
+    #[test]
+    fn ids_root_is_one_list_over_prompt_and_output() {
+        assert_eq!(ids_root(&[1, 2], &[3]), ids_root(&[1], &[2, 3]));
+        assert_ne!(ids_root(&[1, 2], &[3]), ids_root(&[1, 2], &[]));
+        // The known answer of docs/exact.md for an empty list.
+        let empty = "43eef4c3b1d1ab172d0e67b4343716cd593b650761af8abd368840bce94828dc";
+        assert_eq!(alloc::format!("{:x}", ids_root(&[], &[])), empty);
     }
 
     #[test]

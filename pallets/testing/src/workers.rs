@@ -1,0 +1,252 @@
+//! The workers of the world: a made-up computation, and every way to answer for it.
+
+use crate::{runtime::*, world};
+use assay_primitives::{
+    digest,
+    traits::{Market, OpenJob},
+    *,
+};
+use frame::{
+    deps::{
+        sp_core::Pair,
+        sp_io::storage,
+    },
+    hashing::{blake2_256, twox_128},
+    prelude::*,
+    testing_prelude::assert_ok,
+};
+
+/// A job of two stages, checked by two, unless changed.
+pub fn spec(template: u8, k: u8) -> JobSpec {
+    JobSpec {
+        model: MODEL,
+        template,
+        input: JobInput::Inline(vec![1, 2, 3].try_into().unwrap()),
+        max_new_tokens: 8,
+        sampling: SamplingParams::GREEDY,
+        mode: if k == 1 { VerificationMode::None } else { VerificationMode::Quorum { k } },
+        max_price: 1_000_000,
+        insured: 0,
+        extra_ticks: 0,
+    }
+}
+
+/// Submits a job and returns its hash.
+pub fn submit(who: &AccountId, spec: JobSpec) -> JobHash {
+    let nonce = pallet_assay_jobs::NonceOf::<Test>::get(who);
+    let version = pallet_assay_jobs::CurrentParams::<Test>::get();
+    let hash = digest::job_hash(GENESIS, who, nonce, &spec, version);
+    assert_ok!(Jobs::submit(RuntimeOrigin::signed(who.clone()), spec));
+    assert!(Jobs::open_job(hash).is_some());
+    hash
+}
+
+/// An open job.
+pub fn open(job: JobHash) -> OpenJob {
+    Jobs::open_job(job).expect("the job is open")
+}
+
+/// The present attempt at a stage of an open job.
+pub fn at(job: JobHash, stage: u8) -> StageRef {
+    StageRef { job, attempt: open(job).attempt, stage }
+}
+
+/// The ids that the model generates for every prompt: it stops early.
+pub fn output() -> OutputIds {
+    vec![10, 11, 12, EOS].try_into().unwrap()
+}
+
+fn prompt(job: &OpenJob) -> Vec<u32> {
+    match &job.spec.input {
+        JobInput::Inline(ids) => ids.to_vec(),
+        JobInput::Blob(_) => unreachable!("refused"),
+    }
+}
+
+/// Root of what a stage receives, and the rows that it covers.
+pub fn in_root(job: &OpenJob, stage: u8) -> (H256, u32) {
+    let ids = prompt(job).len() as u32 + output().len() as u32;
+    if stage == 0 {
+        (digest::ids_root(&prompt(job), &output()), ids)
+    } else {
+        (H256(blake2_256(&("rows", job.job, stage).encode())), ids - 1)
+    }
+}
+
+/// Root of what a stage hands on.
+pub fn out_root(job: &OpenJob, stage: u8) -> H256 {
+    in_root(job, (stage + 1) % job.stages.len() as u8).0
+}
+
+/// The canonical stage root; `flavour` 0 is the true one.
+pub fn stage_root(job: &OpenJob, stage: u8, flavour: u8) -> H256 {
+    H256(blake2_256(&("stage", job.job, stage, flavour).encode()))
+}
+
+/// The context of some role at a stage.
+pub fn ctx(job: &OpenJob, stage: u8, role: Role) -> WorkCtx {
+    WorkCtx {
+        genesis: GENESIS,
+        kind: 0,
+        id: job.job,
+        epoch: job.attempt,
+        stage,
+        range: (0, prompt(job).len() as u32 + job.spec.max_new_tokens),
+        role,
+    }
+}
+
+/// Somebody's digest of a stage root.
+pub fn digest_of(job: &OpenJob, stage: u8, role: Role, who: &AccountId, flavour: u8) -> H256 {
+    digest::commit(&ctx(job, stage, role), who, stage_root(job, stage, flavour))
+}
+
+/// What a stage's executor signs over rows that it handed on.
+pub fn handoff(job: &OpenJob, producer: u8, n_rows: u32, root: H256) -> Handoff {
+    let who = index_of(&job.stages[usize::from(producer)].executor);
+    let message = digest::handoff(&ctx(job, producer, Role::Executor), n_rows, root);
+    Handoff { n_rows, signature: worker_pair(who).sign(message.as_bytes()) }
+}
+
+/// The commitment of a stage whose root has this flavour.
+pub fn commitment(job: &OpenJob, stage: u8, flavour: u8) -> StageCommitment {
+    let n = job.stages.len() as u8;
+    let (root, rows) = in_root(job, stage);
+    StageCommitment {
+        in_root: root,
+        out_root: out_root(job, stage),
+        digest: digest_of(job, stage, Role::Executor, &job.stages[usize::from(stage)].executor, flavour),
+        upstream: (n > 1).then(|| handoff(job, (stage + n - 1) % n, rows, root)),
+        output: (stage + 1 == n).then(output),
+    }
+}
+
+/// A digest of the whole state but its events.
+pub fn fingerprint() -> [u8; 32] {
+    let events = [b"Events".as_slice(), b"EventCount"]
+        .map(|item| [twox_128(b"System"), twox_128(item)].concat());
+    let mut all = Vec::new();
+    let mut key = Vec::new();
+    while let Some(next) = storage::next_key(&key) {
+        if !events.iter().any(|prefix| next.starts_with(prefix)) {
+            (&next, storage::get(&next)).encode_to(&mut all);
+        }
+        key = next;
+    }
+    blake2_256(&all)
+}
+
+/// Sends one answer; returns what became of it, with the storage unchanged if it does not count.
+pub fn answer(worker: &AccountId, answer: Answer) -> DispatchResult {
+    let before = System::events().len();
+    let state = fingerprint();
+    let info = Verification::answer(RuntimeOrigin::signed(worker.clone()), vec![answer].try_into().unwrap())
+        .expect("a batch of one is well-formed");
+    let result = System::events()
+        .into_iter()
+        .skip(before)
+        .rev()
+        .find_map(|r| match r.event {
+            RuntimeEvent::Verification(pallet_assay_verification::Event::Answered { result, .. }) => Some(result),
+            _ => None,
+        })
+        .expect("every answer has its event");
+    assert_eq!(info.pays_fee == Pays::No, result.is_ok(), "the fee returns exactly if the answer counts");
+    assert!(result.is_ok() || state == fingerprint(), "an answer that does not count changes nothing");
+    result
+}
+
+/// A stage's executor commits to a root of this flavour.
+pub fn commit_as(job: JobHash, stage: u8, flavour: u8) -> DispatchResult {
+    let open = open(job);
+    let worker = open.stages[usize::from(stage)].worker.clone();
+    answer(&worker, Answer::Commit { at: at(job, stage), commitment: commitment(&open, stage, flavour) })
+}
+
+/// All stages commit, those named to a wrong root.
+pub fn commit_all(job: JobHash, wrong: &[u8]) {
+    for s in 0..open(job).stages.len() as u8 {
+        assert_ok!(commit_as(job, s, u8::from(wrong.contains(&s))));
+    }
+}
+
+/// Blocks until the checkers are drawn.
+pub fn run_to_checking(job: JobHash) {
+    for _ in 0..64 {
+        if open(job).phase == JobPhase::Checking {
+            return
+        }
+        next_block();
+    }
+    panic!("checkers are drawn within the window");
+}
+
+/// The seats of a stage.
+pub fn seats(job: JobHash, stage: u8) -> Vec<pallet_assay_verification::Seat> {
+    pallet_assay_verification::Stages::<Test>::get(job, stage).map(|s| s.seats.into_inner()).unwrap_or_default()
+}
+
+/// A checker's answer: it computed the root of this flavour, the executor committed to that of the other.
+pub fn check_as(job: JobHash, stage: u8, who: &AccountId, own: u8, committed: u8) -> DispatchResult {
+    let digest = digest_of(&open(job), stage, Role::Checker, who, own);
+    let verdict = if own == committed { CheckVerdict::Agree(digest) } else { CheckVerdict::Dissent(digest) };
+    answer(&worker(index_of(who)), Answer::Check { at: at(job, stage), verdict })
+}
+
+/// Every seat without an answer checks honestly what was committed with these flavours.
+pub fn check_all(job: JobHash, committed: &[u8]) {
+    for s in 0..open(job).stages.len() as u8 {
+        let wrong = u8::from(committed.contains(&s));
+        for seat in seats(job, s).into_iter().filter(|seat| seat.answer.is_none()) {
+            assert_ok!(check_as(job, s, &seat.controller, 0, wrong));
+        }
+    }
+}
+
+/// Opens a stage's root of this flavour.
+pub fn reveal_as(job: JobHash, stage: u8, who: &AccountId, flavour: u8) -> DispatchResult {
+    let root = stage_root(&open(job), stage, flavour);
+    answer(who, Answer::Reveal { at: at(job, stage), root })
+}
+
+/// Opens the true roots of all stages.
+pub fn reveal_all(job: JobHash) {
+    for s in 0..open(job).stages.len() as u8 {
+        let worker = open(job).stages[usize::from(s)].worker.clone();
+        assert_ok!(reveal_as(job, s, &worker, 0));
+    }
+}
+
+/// A holder votes for the root of this flavour.
+pub fn vote_as(job: JobHash, stage: u8, who: &AccountId, flavour: u8) -> DispatchResult {
+    let digest = digest_of(&open(job), stage, Role::Voter, who, flavour);
+    answer(&worker(index_of(who)), Answer::Vote { at: at(job, stage), digest })
+}
+
+/// The faults pinned so far: (stage, controller, what, slashed).
+pub fn faults() -> Vec<(u8, AccountId, OffenceKind, Balance)> {
+    world::Offences::<Test>::get()
+        .into_iter()
+        .map(|(o, slashed)| (o.at.stage, o.offender, o.kind, slashed))
+        .collect()
+}
+
+/// The receipt of a settled job.
+pub fn receipt(job: JobHash) -> Receipt {
+    pallet_assay_jobs::Receipts::<Test>::get(job).expect("the job settled")
+}
+
+/// How a job that did not settle ended.
+pub fn refund(job: JobHash) -> (RefundReason, Balance, Balance) {
+    System::events()
+        .into_iter()
+        .find_map(|r| match r.event {
+            RuntimeEvent::Jobs(pallet_assay_jobs::Event::Refunded { job: j, reason, refunded, burned, .. })
+                if j == job =>
+            {
+                Some((reason, refunded, burned))
+            },
+            _ => None,
+        })
+        .expect("the job was refunded")
+}

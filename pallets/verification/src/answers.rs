@@ -1,0 +1,239 @@
+//! Judging answers, one by one.
+
+use crate::{pallet::*, types::*, WeightInfo};
+use assay_primitives::{
+    digest,
+    traits::{Arbiter, Market, ModelDirectory, OpenJob, ProviderDirectory},
+    *,
+};
+use frame::{
+    deps::{frame_support::storage::with_storage_layer, sp_core::sr25519, sp_io::crypto::sr25519_verify},
+    prelude::*,
+};
+
+impl<T: Config> Pallet<T> {
+    pub(crate) fn do_answer(
+        worker: AccountId,
+        answers: BoundedVec<Answer, ConstU32<MAX_ANSWERS>>,
+    ) -> DispatchResultWithPostInfo {
+        ensure!(!answers.is_empty(), Error::<T>::NoAnswers);
+        let mut all_count = true;
+        let mut weight = T::WeightInfo::answer();
+        for answer in answers {
+            let at = answer.at();
+            let kind = kind_of(&answer);
+            let (stages, ids) = Self::size_of(&at, &answer);
+            weight = weight.saturating_add(Self::item_weight(kind, stages, ids));
+            let result = with_storage_layer(|| Self::judge(&worker, answer));
+            all_count &= result.is_ok();
+            Self::deposit_event(Event::Answered { at, worker: worker.clone(), kind, result });
+        }
+        let pays_fee = if all_count { Pays::No } else { Pays::Yes };
+        Ok(PostDispatchInfo { actual_weight: Some(weight), pays_fee })
+    }
+
+    /// The most that a batch can cost, known from the call alone.
+    pub(crate) fn answers_weight(answers: &[Answer]) -> Weight {
+        answers.iter().fold(T::WeightInfo::answer(), |sum, answer| {
+            let ids = match answer {
+                Answer::Commit { commitment, .. } => {
+                    commitment.output.as_ref().map_or(0, |o| MAX_INPUT_IDS.saturating_add(o.len() as u32))
+                },
+                _ => 0,
+            };
+            sum.saturating_add(Self::item_weight(kind_of(answer), MAX_STAGES, ids))
+        })
+    }
+
+    fn item_weight(kind: AnswerKind, stages: u32, ids: u32) -> Weight {
+        match kind {
+            AnswerKind::Commit => T::WeightInfo::commit(stages, ids),
+            AnswerKind::Blocked => T::WeightInfo::blocked(stages),
+            AnswerKind::Check => T::WeightInfo::check(stages),
+            AnswerKind::Reveal => T::WeightInfo::reveal(stages),
+            AnswerKind::Vote => T::WeightInfo::vote(stages),
+        }
+    }
+
+    /// Stages of the job, and ids that a commit makes the chain hash.
+    fn size_of(at: &StageRef, answer: &Answer) -> (u32, u32) {
+        let stages = Attempts::<T>::get(at.job).map_or(0, |a| u32::from(a.stages));
+        let ids = match answer {
+            Answer::Commit { commitment: StageCommitment { output: Some(output), .. }, .. } => {
+                let prompt = T::Market::open_job(at.job).map_or(0, |job| input_len(&job));
+                prompt.saturating_add(output.len() as u32)
+            },
+            _ => 0,
+        };
+        (stages, ids)
+    }
+
+    fn judge(worker: &AccountId, answer: Answer) -> DispatchResult {
+        let at = answer.at();
+        let job = T::Market::open_job(at.job).ok_or(Error::<T>::JobUnknown)?;
+        ensure!(job.phase != JobPhase::Requeue && job.attempt == at.attempt, Error::<T>::WrongAttempt);
+        ensure!(usize::from(at.stage) < job.stages.len(), Error::<T>::NoSuchStage);
+        match answer {
+            Answer::Commit { commitment, .. } => Self::commit(worker, &job, at, commitment),
+            Answer::Blocked { .. } => Self::blocked(worker, &job, at),
+            Answer::Check { verdict, .. } => Self::check(worker, &job, at, verdict),
+            Answer::Reveal { root, .. } => Self::reveal(worker, &job, at, root),
+            Answer::Vote { digest, .. } => Self::vote(worker, &job, at, digest),
+        }
+    }
+
+    /// The stage, if this worker executes it and has not answered yet.
+    fn own_stage(worker: &AccountId, job: &OpenJob, at: StageRef) -> Result<Stage, Error<T>> {
+        ensure!(job.phase == JobPhase::Running, Error::<T>::WrongPhase);
+        let assigned = job.stages.get(usize::from(at.stage)).ok_or(Error::<T>::NoSuchStage)?;
+        ensure!(assigned.worker == *worker, Error::<T>::NotExecutor);
+        ensure!(T::Market::now() <= job.due, Error::<T>::TooLate);
+        let stage = Stages::<T>::get(at.job, at.stage).ok_or(Error::<T>::NoSuchStage)?;
+        ensure!(stage.commit.is_none() && !stage.blocked, Error::<T>::AlreadyAnswered);
+        Ok(stage)
+    }
+
+    fn commit(worker: &AccountId, job: &OpenJob, at: StageRef, c: StageCommitment) -> DispatchResult {
+        let mut stage = Self::own_stage(worker, job, at)?;
+        let in_rows = Self::check_handoff(job, at, &c)?;
+        let last = usize::from(at.stage).saturating_add(1) == job.stages.len();
+        match (last, c.output) {
+            (true, None) => return Err(Error::<T>::OutputMissing.into()),
+            (false, Some(_)) => return Err(Error::<T>::OutputUnexpected.into()),
+            (false, None) => (),
+            (true, Some(output)) => {
+                Self::check_output(job, &output, c.out_root)?;
+                // A stage that is its own upstream received what it handed on.
+                ensure!(job.stages.len() > 1 || c.in_root == c.out_root, Error::<T>::OutputRootMismatch);
+                Outputs::<T>::insert(at.job, output);
+            },
+        }
+        if let Some(due) = Self::rows_due(job, at.stage) {
+            // More ids signed by the last stage than it committed to is a proof against it, and must get in.
+            let proof = at.stage == 0 && in_rows > due;
+            ensure!(job.stages.len() == 1 || in_rows == due || proof, Error::<T>::RowsNotDue);
+        }
+        stage.commit = Some(Commit { in_root: c.in_root, out_root: c.out_root, digest: c.digest, in_rows });
+        Stages::<T>::insert(at.job, at.stage, stage);
+        Self::run_progress(job)
+    }
+
+    fn blocked(worker: &AccountId, job: &OpenJob, at: StageRef) -> DispatchResult {
+        let mut stage = Self::own_stage(worker, job, at)?;
+        // A job of one stage waits for nobody.
+        ensure!(job.stages.len() > 1, Error::<T>::HandoffUnexpected);
+        stage.blocked = true;
+        Stages::<T>::insert(at.job, at.stage, stage);
+        Self::run_progress(job)
+    }
+
+    /// The upstream's signature over what the stage received; returns the rows that it covers.
+    fn check_handoff(job: &OpenJob, at: StageRef, c: &StageCommitment) -> Result<u32, Error<T>> {
+        let n = job.stages.len();
+        let Some(handoff) = &c.upstream else {
+            ensure!(n == 1, Error::<T>::HandoffMissing);
+            return Ok(0)
+        };
+        ensure!(n > 1, Error::<T>::HandoffUnexpected);
+        let upstream = (usize::from(at.stage).saturating_add(n).saturating_sub(1)) % n;
+        let producer = job.stages.get(upstream).ok_or(Error::<T>::NoSuchStage)?;
+        ensure!(handoff.n_rows > 0 && handoff.n_rows <= positions(job).1, Error::<T>::RowsNotDue);
+        let ctx = work_ctx::<T>(job, upstream as u8, Role::Executor);
+        let message = digest::handoff(&ctx, handoff.n_rows, c.in_root);
+        let key = sr25519::Public::from_raw(*producer.worker.as_ref());
+        ensure!(sr25519_verify(&handoff.signature, message.as_bytes(), &key), Error::<T>::HandoffInvalid);
+        Ok(handoff.n_rows)
+    }
+
+    /// The rules of a generated sequence (`docs/exact.md`, section 9), and that it hashes to the committed root.
+    fn check_output(job: &OpenJob, output: &OutputIds, out_root: H256) -> Result<(), Error<T>> {
+        let info = T::Models::info(job.spec.model).ok_or(Error::<T>::ModelUnknown)?;
+        let max = job.spec.max_new_tokens as usize;
+        ensure!(!output.is_empty() && output.len() <= max, Error::<T>::OutputLength);
+        ensure!(output.iter().all(|id| *id < info.vocab), Error::<T>::TokenOutOfVocabulary);
+        let ends = |id: &u32| info.eos.contains(id);
+        let (last, before) = output.split_last().ok_or(Error::<T>::OutputLength)?;
+        ensure!(!before.iter().any(ends), Error::<T>::OutputPastEnd);
+        ensure!(output.len() == max || ends(last), Error::<T>::OutputTooShort);
+        let JobInput::Inline(prompt) = &job.spec.input else { return Err(Error::<T>::JobUnknown) };
+        ensure!(digest::ids_root(prompt, output) == out_root, Error::<T>::OutputRootMismatch);
+        Ok(())
+    }
+
+    /// Rows that the final handoff to this stage covers, once the output is known: every id for the first stage, every
+    /// computed position for the others.
+    pub(crate) fn rows_due(job: &OpenJob, stage: u8) -> Option<u32> {
+        let generated = Outputs::<T>::decode_len(job.job)? as u32;
+        let ids = input_len(job).saturating_add(generated);
+        Some(if stage == 0 { ids } else { ids.saturating_sub(1) })
+    }
+
+    fn check(worker: &AccountId, job: &OpenJob, at: StageRef, verdict: CheckVerdict) -> DispatchResult {
+        ensure!(job.phase == JobPhase::Checking, Error::<T>::WrongPhase);
+        Stages::<T>::try_mutate(at.job, at.stage, |stage| -> DispatchResult {
+            let stage = stage.as_mut().ok_or(Error::<T>::NoSuchStage)?;
+            let seat = stage.seats.iter_mut().find(|s| s.worker == *worker).ok_or(Error::<T>::NotChecker)?;
+            ensure!(seat.answer.is_none(), Error::<T>::AlreadyAnswered);
+            // Late is late whenever the hook runs; the answer counts all the same.
+            seat.missed |= T::Market::now() > seat.due;
+            seat.answer = Some(verdict);
+            Ok(())
+        })?;
+        Self::checks_progress(job)
+    }
+
+    fn reveal(caller: &AccountId, job: &OpenJob, at: StageRef, root: H256) -> DispatchResult {
+        match job.phase {
+            JobPhase::Revealing => Self::open_root(caller, job, at, root),
+            JobPhase::Escalated => {
+                T::Arbiter::reveal(job, at, root)?;
+                Self::deposit_event(Event::Revealed { at, root });
+                Self::disputes_progress(job)
+            },
+            _ => Err(Error::<T>::WrongPhase.into()),
+        }
+    }
+
+    fn vote(worker: &AccountId, job: &OpenJob, at: StageRef, digest: H256) -> DispatchResult {
+        ensure!(job.phase == JobPhase::Escalated, Error::<T>::WrongPhase);
+        let voter = T::Providers::controller_of(worker).ok_or(Error::<T>::NotElector)?;
+        T::Arbiter::vote(job, at, &voter, digest)?;
+        Self::disputes_progress(job)
+    }
+}
+
+fn kind_of(answer: &Answer) -> AnswerKind {
+    match answer {
+        Answer::Commit { .. } => AnswerKind::Commit,
+        Answer::Blocked { .. } => AnswerKind::Blocked,
+        Answer::Check { .. } => AnswerKind::Check,
+        Answer::Reveal { .. } => AnswerKind::Reveal,
+        Answer::Vote { .. } => AnswerKind::Vote,
+    }
+}
+
+/// Length of a job's prompt.
+pub(crate) fn input_len(job: &OpenJob) -> u32 {
+    match &job.spec.input {
+        JobInput::Inline(ids) => ids.len() as u32,
+        JobInput::Blob(_) => 0,
+    }
+}
+
+/// The positions that a job may reach.
+pub(crate) fn positions(job: &OpenJob) -> (u32, u32) {
+    (0, input_len(job).saturating_add(job.spec.max_new_tokens))
+}
+
+/// The context of what somebody does for a stage of the present attempt.
+pub(crate) fn work_ctx<T: Config>(job: &OpenJob, stage: u8, role: Role) -> WorkCtx {
+    WorkCtx {
+        genesis: frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::zero()),
+        kind: 0,
+        id: job.job,
+        epoch: job.attempt,
+        stage,
+        range: positions(job),
+        role,
+    }
+}

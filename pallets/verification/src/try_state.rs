@@ -1,0 +1,49 @@
+//! The invariants of verification (protocol section 9).
+
+use crate::pallet::*;
+use alloc::collections::BTreeSet;
+use assay_primitives::{traits::Market, JobPhase};
+use frame::prelude::*;
+
+impl<T: Config> Pallet<T> {
+    /// 1. Every attempt belongs to an open job, is the one that the job is in, and has all its stages.
+    /// 2. Stages, electorates, outputs, draws and disputes belong to such an attempt.
+    /// 3. No controller holds two seats at a stage; no executor checks itself.
+    /// 4. A job waits for its draw exactly while it is in that phase; it has seats only after it.
+    /// 5. Disputes exist only while the job is escalated.
+    /// 6. Remembered authors are in their place.
+    pub fn do_try_state() -> Result<(), DispatchError> {
+        let mut drawing = BTreeSet::new();
+        let mut stage_keys = BTreeSet::new();
+        for (hash, attempt) in Attempts::<T>::iter() {
+            let job = T::Market::open_job(hash).ok_or("1: an attempt without an open job")?;
+            ensure!(job.attempt == attempt.attempt, "1: the attempt is another one");
+            ensure!(job.stages.len() == usize::from(attempt.stages), "1: the attempt has other stages");
+            ensure!(job.phase != JobPhase::Requeue, "1: an attempt of a job between attempts");
+            if job.phase == JobPhase::Drawing {
+                drawing.insert(hash);
+            }
+            for (s, assigned) in job.stages.iter().enumerate() {
+                let stage = Stages::<T>::get(hash, s as u8).ok_or("1: a stage is missing")?;
+                stage_keys.insert((hash, s as u8));
+                let seated: BTreeSet<_> = stage.seats.iter().map(|seat| &seat.controller).collect();
+                ensure!(seated.len() == stage.seats.len(), "3: two seats of one controller");
+                ensure!(!seated.contains(&assigned.executor), "3: an executor checks itself");
+                let early = matches!(job.phase, JobPhase::Running | JobPhase::Drawing);
+                ensure!(!early || stage.seats.is_empty(), "4: seats before the draw");
+                ensure!(early || stage.commit.is_some(), "1: checked without a commitment");
+                let disputed = Disputes::<T>::contains_key(hash, s as u8);
+                ensure!(!disputed || job.phase == JobPhase::Escalated, "5: a dispute in another phase");
+            }
+        }
+        ensure!(drawing == Drawing::<T>::iter_keys().collect(), "4: draws and phases differ");
+        ensure!(stage_keys == Stages::<T>::iter_keys().collect(), "2: a stage without an attempt");
+        let belongs = |key: &_| stage_keys.contains(key);
+        ensure!(Electorates::<T>::iter_keys().all(|key| belongs(&key)), "2: an electorate without an attempt");
+        ensure!(Disputes::<T>::iter_keys().all(|key| belongs(&key)), "2: a dispute without an attempt");
+        ensure!(Outputs::<T>::iter_keys().all(|job| belongs(&(job, 0))), "2: an output without an attempt");
+        let depth = T::BeaconDepth::get();
+        ensure!(Authors::<T>::iter().all(|(place, a)| a.block % depth == place), "6: an author in a wrong place");
+        Ok(())
+    }
+}

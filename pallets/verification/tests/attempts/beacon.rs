@@ -1,0 +1,126 @@
+//! The draw.
+
+use assay_primitives::{traits::Beacon, *};
+use frame::testing_prelude::*;
+use pallet_assay_testing::*;
+use pallet_assay_verification as verification;
+
+fn setup(authors: u8, providers: u8) -> TestState {
+    Setup { providers, params: Params { beacon_authors: authors, ..Params::local() } }.build()
+}
+
+#[test]
+fn draw_waits_for_distinct_authors_that_execute_nothing() {
+    setup(2, 6).execute_with(|| {
+        let job = submit(&client(0), spec(1, 3));
+        commit_all(job, &[]);
+        assert_eq!(open(job).phase, JobPhase::Drawing);
+        for author in [0, 1, 0, 4, 4, 1] {
+            next_block_by(&controller(author));
+            assert_eq!(open(job).phase, JobPhase::Drawing, "executors and repetitions do not count");
+        }
+        next_block_by(&controller(5));
+        assert_eq!(open(job).phase, JobPhase::Checking);
+        check_all(job, &[]);
+        reveal_all(job);
+        assert_eq!(receipt(job).assurance.beacon_authors, 2);
+    });
+}
+
+#[test]
+fn draw_window_ends_takes_the_authors_that_were_seen() {
+    setup(3, 6).execute_with(|| {
+        let job = submit(&client(0), spec(1, 3));
+        commit_all(job, &[]);
+        next_block_by(&controller(3));
+        let due = open(job).due;
+        while pallet_assay_jobs::Now::<Test>::get() <= due {
+            assert_eq!(open(job).phase, JobPhase::Drawing);
+            next_block_by(&controller(0));
+        }
+        assert_eq!(open(job).phase, JobPhase::Checking);
+        check_all(job, &[]);
+        reveal_all(job);
+        assert_eq!(receipt(job).assurance.beacon_authors, 1);
+    });
+}
+
+#[test]
+fn draw_block_of_the_last_commit_does_not_count() {
+    setup(1, 6).execute_with(|| {
+        let job = submit(&client(0), spec(1, 3));
+        next_block_by(&controller(5));
+        commit_all(job, &[]);
+        next_block_by(&controller(0));
+        assert_eq!(open(job).phase, JobPhase::Drawing);
+        next_block_by(&controller(4));
+        assert_eq!(open(job).phase, JobPhase::Checking);
+    });
+}
+
+#[test]
+fn draw_without_enough_checkers_waits_for_capacity_then_gives_up_without_blame() {
+    setup(1, 6).execute_with(|| {
+        let job = submit(&client(0), spec(1, 3));
+        commit_all(job, &[]);
+        (0..6).for_each(|i| change_asks(i, |e| e.ask.check_slots = 0));
+        run_blocks(3);
+        assert_eq!(open(job).phase, JobPhase::Drawing);
+        (2..4).for_each(|i| change_asks(i, |e| e.ask.check_slots = 8));
+        next_block();
+        assert_eq!(open(job).phase, JobPhase::Checking);
+
+        let other = submit(&client(0), spec(1, 3));
+        commit_all(other, &[]);
+        (0..6).for_each(|i| change_asks(i, |e| e.ask.check_slots = e.checking));
+        run_past(open(other).due);
+        assert_eq!((open(other).attempt, open(other).phase), (0, JobPhase::Requeue));
+        assert!(faults().is_empty());
+    });
+}
+
+#[test]
+fn draw_without_free_bond_passes_a_checker_over() {
+    setup(1, 4).execute_with(|| {
+        world::Bonds::<Test>::insert(controller(2), 1);
+        let job = submit(&client(0), spec(1, 2));
+        commit_all(job, &[]);
+        run_to_checking(job);
+        for s in 0..2 {
+            assert!(seats(job, s).iter().all(|seat| seat.controller == controller(3)));
+        }
+    });
+}
+
+#[test]
+fn draw_many_jobs_is_by_bond() {
+    setup(1, 6).execute_with(|| {
+        world::Bonds::<Test>::insert(controller(5), 3 * BOND);
+        let mut drawn = [0u32; 6];
+        for _ in 0..600 {
+            let job = submit(&client(0), spec(1, 2));
+            commit_all(job, &[]);
+            run_to_checking(job);
+            seats(job, 0).iter().for_each(|s| drawn[usize::from(index_of(&s.controller))] += 1);
+            check_all(job, &[]);
+            reveal_all(job);
+        }
+        // 1 : 1 : 1 : 3 of 6.
+        assert_eq!((drawn[0], drawn[1]), (0, 0));
+        assert!((2..5).all(|i| drawn[i].abs_diff(100) < 50), "{drawn:?}");
+        assert!(drawn[5].abs_diff(300) < 65, "{drawn:?}");
+    });
+}
+
+#[test]
+fn authors_ring_is_bounded_and_forgets_the_oldest() {
+    setup(1, 6).execute_with(|| {
+        let start = System::block_number() as u32;
+        run_blocks(200);
+        assert_eq!(verification::Authors::<Test>::iter().count(), 64);
+        assert_eq!(Verification::authors_since(start, &[], 8).len(), 6, "six distinct authors");
+        assert_eq!(Verification::authors_since(start + 200, &[], 8).len(), 0);
+        assert_eq!(Verification::authors_since(start + 199, &[], 8).len(), 1);
+        assert_eq!(Verification::eligible(&[controller(0)]), 5);
+    });
+}

@@ -1,0 +1,10 @@
+//! Attempts at jobs, over the real market.
+
+mod beacon;
+mod checking;
+mod disputes;
+mod honest;
+mod random;
+mod revealing;
+mod running;
+mod views;
