@@ -24,7 +24,7 @@ impl A15Tensor {
     /// From mantissas `[n, k]` and exponents `[n]`, on the CPU.
     pub fn new(q: &[i16], exponents: &[i32]) -> Result<Self> {
         let n = exponents.len();
-        if n == 0 || q.is_empty() || q.len() % n != 0 {
+        if n == 0 || q.is_empty() || !q.len().is_multiple_of(n) {
             bail!("{} mantissas for {n} exponents", q.len());
         }
         let k = q.len() / n;

@@ -390,7 +390,7 @@ fn open_of_an_encoder_names_the_reason() {
 #[test]
 fn even_spans_cover_the_model_and_refuse_the_impossible() {
     assert_eq!(even_spans(8, 3).unwrap(), [0..3, 3..6, 6..8]);
-    assert_eq!(even_spans(8, 1).unwrap(), [0..8]);
+    assert_eq!(even_spans(8, 8).unwrap().len(), 8);
     for stages in [0, 9] {
         assert!(matches!(even_spans(8, stages), Err(EngineError::Stages { layers: 8, .. })));
     }

@@ -24,7 +24,7 @@ impl<'a> RowsMut<'a> {
     /// # Panics
     /// If `columns` is zero or does not divide the length.
     pub fn new(matrix: &'a mut [i32], columns: usize) -> Self {
-        assert!(columns > 0 && matrix.len() % columns == 0, "matrix of {} in rows of {columns}", matrix.len());
+        assert!(columns > 0 && matrix.len().is_multiple_of(columns), "matrix of {} in rows of {columns}", matrix.len());
         let rows = matrix.len() / columns;
         Self { first: matrix.as_mut_ptr(), rows, columns, stride: columns, _owner: PhantomData }
     }

@@ -11,7 +11,7 @@ use crate::package::{LinearPart, NormPart, Package, PackageError};
 /// Fraction bits of logits, as of every linear whose output is not a residual row.
 const LOGITS_FRACTION: i32 = 16;
 
-/// What turns a final residual row into logits.
+/// What turns final residual rows into logits.
 #[derive(Debug)]
 pub(crate) struct Head {
     norm: NormPart,
@@ -30,7 +30,7 @@ impl Head {
         })
     }
 
-    /// `L` of one row: `h` `[d]`, `logits` `[vocab]`, Q16, before the final cap.
+    /// `L` of final rows: `h` `[n, d]`, `logits` `[n, vocab]`, Q16, before the final cap.
     pub fn forward(&self, run: Executor<'_>, h: &[i32], logits: &mut [i32], buffers: &mut Buffers) {
         run.norm_a15(&self.norm, h, &mut buffers.x, &mut buffers.wide);
         run.threads.linear(run.kernels, self.head.rows(), buffers.x.view(), LOGITS_FRACTION, logits);

@@ -108,11 +108,20 @@ impl Model {
         Ok(())
     }
 
-    /// The logits of one final row, uncapped, `[vocab]`, i32 Q16. Only spans that end the model have a head.
-    pub fn logits(&self, run: Executor<'_>, h: &[i32], logits: &mut Vec<i32>, buffers: &mut Buffers) {
-        if let Some(head) = &self.head {
-            head.forward(run, h, fit(logits, self.header.vocab as usize), buffers);
-        }
+    /// The logits of final rows `h` `[n, d]`, uncapped, `[n, vocab]`, i32 Q16. Only spans that end the model have
+    /// a head; no logits without.
+    pub fn logits<'a>(
+        &self,
+        run: Executor<'_>,
+        h: &[i32],
+        logits: &'a mut Vec<i32>,
+        buffers: &mut Buffers,
+    ) -> &'a mut [i32] {
+        let Some(head) = &self.head else { return &mut [] };
+        let n = h.len() / self.header.d as usize;
+        let logits = fit(logits, n * self.header.vocab as usize);
+        head.forward(run, h, logits, buffers);
+        logits
     }
 }
 

@@ -118,7 +118,7 @@ impl Commitments {
     pub fn commit(&self, model_root: Digest, spec: &StageSpec, cache: &KvCache, positions: usize) -> StageCommit {
         let kv_root = root_of_roots::<Blake2b>(self.kv.iter().zip(cache.heads()).map(|(list, head)| {
             let mut list = list.clone();
-            if positions % KV_BLOCK != 0 {
+            if !positions.is_multiple_of(KV_BLOCK) {
                 list.push(bytemuck::cast_slice(head.block(positions / KV_BLOCK, positions)));
             }
             list.root()

@@ -54,6 +54,8 @@ use transcript::Transcript;
 /// Most positions that go through the layers together. Bounds the scratch, not the caller: longer inputs are
 /// cut. A larger chunk reads the weights less often.
 const CHUNK: usize = 128;
+/// Positions whose logits are computed together in a replay: a vocabulary of 2^17 ids then takes 16 MiB.
+const HEAD_CHUNK: usize = 32;
 
 /// What a stage is given for its next positions.
 #[derive(Clone, Copy, Debug)]
@@ -190,10 +192,10 @@ impl Stage {
             if stage.is_last() {
                 if from + chunk == total && stage.positions >= stage.spec.t_in() {
                     let id = stage.draw_after(&h[(chunk - 1) * d..], stage.positions - 1);
-                    stage.append(id);
+                    stage.append(&id);
                     if stage.is_first() && stage.transcript.end().is_some() {
                         // Part of the transcript, though it is never fed.
-                        stage.commitments.push_in_ids(&[id]);
+                        stage.commitments.push_in_ids(&id);
                     }
                 }
             } else {
@@ -313,20 +315,28 @@ impl Stage {
         Ok(())
     }
 
-    /// Draws the id that follows `position`, whose final row is `h`.
-    fn draw_after(&mut self, h: &[i32], position: u32) -> u32 {
-        let run = Executor { kernels: self.kernels, threads: &self.threads };
-        self.model.logits(run, h, &mut self.logits, &mut self.buffers);
-        let header = self.model.header();
-        let vocab = header.vocab as usize;
-        let (cap, sampling) = (header.final_cap(), &self.spec.sampling);
-        draw::<Blake2b>(&self.logits[..vocab], cap, sampling, position + 1, fit(&mut self.order, vocab))
+    /// Draws the ids that follow the positions from `position` on, whose final rows are `h` `[n, d]`: one by one
+    /// for a generation, many at once for a replay.
+    fn draw_after(&mut self, h: &[i32], position: u32) -> Vec<u32> {
+        let Self { model, spec, kernels, threads, logits, order, buffers, .. } = self;
+        let run = Executor { kernels: *kernels, threads };
+        let (width, vocab) = (model.header().d as usize, model.header().vocab as usize);
+        let (cap, order) = (model.header().final_cap(), fit(order, vocab));
+        let mut next = position;
+        let mut ids = Vec::with_capacity(h.len() / width);
+        for h in h.chunks(HEAD_CHUNK * width) {
+            for logits in model.logits(run, h, logits, buffers).chunks_exact(vocab) {
+                next += 1;
+                ids.push(draw::<Blake2b>(logits, cap, &spec.sampling, next, order));
+            }
+        }
+        ids
     }
 
-    /// Appends a drawn id to the transcript and to what the last stage commits to.
-    fn append(&mut self, id: u32) {
-        self.transcript.draw(id);
-        self.commitments.push_out_ids(&[id]);
+    /// Appends drawn ids to the transcript and to what the last stage commits to.
+    fn append(&mut self, ids: &[u32]) {
+        self.transcript.draw(ids);
+        self.commitments.push_out_ids(ids);
     }
 
     /// Checks an input before anything changes; returns its number of positions.

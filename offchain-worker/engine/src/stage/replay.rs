@@ -76,17 +76,18 @@ pub fn replay(
     let mut draw_mismatch = None;
     stage.for_each_chunk(input, control, |stage, control, from, chunk, h| {
         if stage.is_last() {
-            for (position, h) in (from..from + chunk).zip(h.chunks_exact(d)) {
-                if position + 1 < t_in {
-                    continue;
-                }
-                let id = stage.draw_after(h, position as u32);
-                stage.append(id);
-                let found = transcript[position + 1];
-                if id != found && draw_mismatch.is_none() {
-                    draw_mismatch = Some(Divergence::Draw { position: position as u32 + 1, expected: id, found });
-                }
-            }
+            // The rows before the last prompt position draw nothing.
+            let skipped = (t_in - 1).saturating_sub(from).min(chunk);
+            let ids = stage.draw_after(&h[skipped * d..], (from + skipped) as u32);
+            stage.append(&ids);
+            draw_mismatch = draw_mismatch.or_else(|| {
+                let positions = from + skipped + 1..;
+                let (position, (expected, found)) = positions
+                    .clone()
+                    .zip(ids.into_iter().zip(transcript[positions.start..].iter().copied()))
+                    .find(|(_, (drawn, found))| drawn != found)?;
+                Some(Divergence::Draw { position: position as u32, expected, found })
+            });
         }
         control.report(Progress { positions: (from + chunk) as u32, of: n as u32 });
     })?;

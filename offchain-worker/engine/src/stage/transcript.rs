@@ -47,8 +47,8 @@ impl Transcript {
         }
     }
 
-    pub fn draw(&mut self, id: u32) {
-        self.ids.push(id);
+    pub fn draw(&mut self, ids: &[u32]) {
+        self.ids.extend_from_slice(ids);
     }
 
     /// The id that must stand at `position`, if this stage knows.

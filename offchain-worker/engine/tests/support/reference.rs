@@ -99,6 +99,9 @@ impl PartData {
     }
 }
 
+/// Inputs of the down projections of one position.
+type Downs = Vec<(Vec<i16>, i32)>;
+
 /// Keys and values of every position, `[position, kv head, D]`, of one layer.
 #[derive(Default, Clone)]
 struct Cache {
@@ -139,13 +142,7 @@ impl Reference {
     }
 
     /// One position through one layer; returns h, h after the attention line, and the down inputs.
-    fn layer(
-        &self,
-        layer: u32,
-        h: &[i32],
-        position: usize,
-        cache: &mut Cache,
-    ) -> (Vec<i32>, Vec<i32>, Vec<(Vec<i16>, i32)>) {
+    fn layer(&self, layer: u32, h: &[i32], position: usize, cache: &mut Cache) -> (Vec<i32>, Vec<i32>, Downs) {
         let entry = Entry::Layer(layer);
         let part = |name| self.part(entry, name);
         let statics = LayerStatics::parse(&part(PartName::Statics).bytes, &self.header).unwrap();
@@ -161,7 +158,7 @@ impl Reference {
         (h, after_attention, downs)
     }
 
-    fn mlp(&self, entry: Entry, x: (&[i16], i32), f_d: i32) -> (Vec<i32>, Vec<(Vec<i16>, i32)>) {
+    fn mlp(&self, entry: Entry, x: (&[i16], i32), f_d: i32) -> (Vec<i32>, Downs) {
         let dense = |expert| {
             let part = |name| self.part(entry, name);
             let up = part(PartName::Up(expert)).linear(x, 16);
