@@ -160,7 +160,9 @@ mod tests {
         let compute = Compute::new(1).unwrap();
         let (hold, held) = mpsc::channel::<()>();
         let (tx, rx) = mpsc::channel();
-        compute.spawn(Class::Decode, move || drop(held.recv())).unwrap();
+        compute.spawn(Class::Decode, move || {
+                let _ = held.recv();
+            }).unwrap();
         for (class, name) in [(Class::Prefill, "prefill"), (Class::Decode, "decode")] {
             let tx = tx.clone();
             compute.spawn(class, move || tx.send(name).unwrap()).unwrap();
@@ -175,7 +177,9 @@ mod tests {
         let compute = Compute::new(1).unwrap();
         let (hold, held) = mpsc::channel::<()>();
         let (tx, rx) = mpsc::channel();
-        compute.spawn(Class::Check, move || drop(held.recv())).unwrap();
+        compute.spawn(Class::Check, move || {
+                let _ = held.recv();
+            }).unwrap();
         compute.spawn(Class::Decode, move || tx.send(()).unwrap()).unwrap();
         assert_eq!(rx.recv_timeout(WAIT), Ok(()));
         drop(hold);

@@ -454,8 +454,8 @@ impl Executors {
         }
     }
 
-    /// What the scalar reference needs to repeat a stage: the specification, the transcript, the rows.
-    pub fn transcript(&self, at: &StageRef) -> Option<(StageSpec, Vec<u32>, Arc<Rows>)> {
+    /// What the scalar reference needs to repeat a stage: the job; the specification, the transcript, the rows.
+    pub fn transcript(&self, at: &StageRef) -> Option<(Arc<JobView>, (StageSpec, Vec<u32>, Arc<Rows>))> {
         let run = self.runs.get(at)?;
         let rows = Arc::new(run.ring.input().rows().clone());
         let transcript = match run.ring.ids() {
@@ -467,7 +467,7 @@ impl Executors {
             },
             ids => ids.to_vec(),
         };
-        Some((run.ring.spec().clone(), transcript, rows))
+        Some((run.view.clone(), (run.ring.spec().clone(), transcript, rows)))
     }
 
     /// The scalar reference repeated a stage of this node.

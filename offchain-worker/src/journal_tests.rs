@@ -2,7 +2,6 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::io::Write as _;
 use tempfile::TempDir;
 
 fn place() -> (TempDir, PathBuf) {

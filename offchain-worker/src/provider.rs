@@ -132,6 +132,9 @@ impl Provider {
         for duty in plan.start {
             self.begin(duty);
         }
+        for duty in &snapshot.duties {
+            self.repeat(duty);
+        }
         self.executors.check_deadlines(&self.ctx);
         for duty in &snapshot.duties {
             if let Duty::Reveal(at) = duty {
@@ -185,15 +188,10 @@ impl Provider {
     fn begin(&mut self, duty: Duty) {
         let at = stage_of(&duty);
         let Some(view) = self.view(&at.job).filter(|view| view.attempt == at.attempt) else { return };
-        let role = match duty {
-            Duty::Execute(_) => Role::Executor,
-            Duty::Check(_) => Role::Checker,
-            Duty::Vote(_) => Role::Voter,
-            Duty::Reveal(_) => return,
-        };
-        if let Some(evidence) = self.ctx.answered(&at, &view.spec, role) {
+        let Some(role) = role_of(&duty) else { return };
+        if self.ctx.answered(&at, &view.spec, role).is_some() {
             log::info!(target: crate::LOG_TARGET, "job {:?}, stage {}: answered before, says it again", at.job, at.stage);
-            return self.submitter.push(evidence.answer)
+            return
         }
         let started = match duty {
             Duty::Execute(_) => self.executors.start(&self.ctx, &self.identity, at, &view),
@@ -202,6 +200,16 @@ impl Provider {
         };
         if let Err(error) = started {
             log::error!(target: crate::LOG_TARGET, "job {:?}, stage {}: cannot begin: {error}", at.job, at.stage);
+        }
+    }
+
+    /// Says again what was said about a duty that is owed, or owed again: after a restart, or a re-org that took the answer
+    /// away.
+    fn repeat(&mut self, duty: &Duty) {
+        let at = stage_of(duty);
+        let (Some(role), Some(view)) = (role_of(duty), self.view(&at.job)) else { return };
+        if let Some(evidence) = self.ctx.answered(&at, &view.spec, role) {
+            self.submitter.push(evidence.answer);
         }
     }
 
@@ -331,7 +339,8 @@ impl Provider {
                 match outcome {
                     Outcome::Stream(frame) => frames.push(frame),
                     Outcome::Confirm(id) => {
-                        if let (Some(given), Some(view)) = (self.executors.transcript(&id.at), self.view(&id.at.job)) {
+                        // By the run's own view: a re-org may have taken the job out of the state for a moment.
+                        if let Some((view, given)) = self.executors.transcript(&id.at) {
                             self.checkers.confirm(&self.ctx, id.at, &view, given);
                         }
                     },
@@ -342,6 +351,16 @@ impl Provider {
                 }
             }
         }
+    }
+}
+
+/// As what a duty is answered; none for an opening, which is no statement of its own.
+fn role_of(duty: &Duty) -> Option<Role> {
+    match duty {
+        Duty::Execute(_) => Some(Role::Executor),
+        Duty::Check(_) => Some(Role::Checker),
+        Duty::Vote(_) => Some(Role::Voter),
+        Duty::Reveal(_) => None,
     }
 }
 

@@ -193,14 +193,6 @@ impl Engine for Toy {
     }
 }
 
-/// What the toy generates, in one stage.
-pub fn generate(spec: &JobSpec) -> Vec<u32> {
-    let whole = StageSpec::of(spec, Span { first: 0, end: LAYERS }).unwrap();
-    let stage_specs: Vec<_> = vec![whole.clone()];
-    let mut stages: Vec<_> = stage_specs.iter().map(|s| ToyStage::new(s, false, false)).collect();
-    generate_over(&mut stages, &whole)
-}
-
 /// What the toy generates over stages: unlike a real model's, a toy's rows depend on where it is cut.
 pub fn generate_staged(spec: &JobSpec, n: u8) -> Vec<u32> {
     let whole = StageSpec::of(spec, Span { first: 0, end: LAYERS }).unwrap();

@@ -586,7 +586,6 @@ pub struct Node {
     pub peer: PeerId,
     pub hub: StreamHub,
     pub alarm: Alarm,
-    pub rows: RowStore,
     pub status: Arc<RwLock<Status>>,
     chain: FakeChain,
     keys: Keys,
@@ -646,7 +645,7 @@ impl Node {
         };
         let mut mail = Mailboxes { network, snapshots: snapshot_events, events: event_events };
         let task = tokio::spawn(async move { service.run(&mut mail).await });
-        Self { worker, controller, peer, hub, alarm, rows, status, chain: chain.clone(), keys, watched, snapshots, task }
+        Self { worker, controller, peer, hub, alarm, status, chain: chain.clone(), keys, watched, snapshots, task }
     }
 
     /// Stops it, as a crash would: nothing is said to anybody. Waits until its journal is free.
