@@ -66,19 +66,10 @@ impl Calibration {
     }
 }
 
-fn layer_statics(
-    layer: usize,
-    ranges: &LayerRanges,
-    f_h: u32,
-    scale: f64,
-    margin: &mut f64,
-) -> Result<LayerStatics> {
-    for (site, max) in [
-        (Site::Query, ranges.query),
-        (Site::Key, ranges.key),
-        (Site::Gate, ranges.gate),
-        (Site::Up, ranges.up),
-    ] {
+fn layer_statics(layer: usize, ranges: &LayerRanges, f_h: u32, scale: f64, margin: &mut f64) -> Result<LayerStatics> {
+    for (site, max) in
+        [(Site::Query, ranges.query), (Site::Key, ranges.key), (Site::Gate, ranges.gate), (Site::Up, ranges.up)]
+    {
         check_q16(layer, site, max)?;
     }
     // The largest Q16 range gives e <= 2, so sigma <= 48 and sigma_l >= 0 whatever D.
@@ -102,9 +93,7 @@ fn layer_statics(
             let (c, sigma_l) = mantissa(real, 23)
                 .and_then(|(c, shift)| Some((c, u32::try_from(shift).ok()?)))
                 .filter(|(_, shift)| *shift <= limits::SHIFT)
-                .ok_or_else(|| {
-                    too_large(layer, Site::Query, ranges.query_heads[head], Q16_LIMIT)
-                })?;
+                .ok_or_else(|| too_large(layer, Site::Query, ranges.query_heads[head], Q16_LIMIT))?;
             Ok(QueryHead { sigma: sigma(*e_q), scale: HeadScale { c, sigma_l, soft_cap: None } })
         })
         .collect::<Result<_>>()?;
@@ -144,13 +133,7 @@ fn check_q16(layer: usize, site: Site, max: f64) -> Result<()> {
 }
 
 fn too_large(layer: usize, site: Site, max: f64, format: f64) -> ConvertError {
-    ConvertError::ActivationRange {
-        layer,
-        site: site.name(),
-        max,
-        limit: format / HEADROOM,
-        headroom: HEADROOM,
-    }
+    ConvertError::ActivationRange { layer, site: site.name(), max, limit: format / HEADROOM, headroom: HEADROOM }
 }
 
 /// Counts activations of other text that the calibrated formats would clip.
@@ -182,25 +165,10 @@ impl SaturationCount {
             statics: calibration.layers.clone(),
         }
     }
-
-    /// Sum over all layers.
-    pub fn clipped(&self) -> u64 {
-        self.layers.iter().map(|layer| layer.clipped).sum()
-    }
-
-    /// Sum over all layers.
-    pub fn seen(&self) -> u64 {
-        self.layers.iter().map(|layer| layer.seen).sum()
-    }
 }
 
 impl Observer for SaturationCount {
-    fn observe(
-        &mut self,
-        layer: usize,
-        site: Site,
-        activation: &Tensor,
-    ) -> candle_core::Result<()> {
+    fn observe(&mut self, layer: usize, site: Site, activation: &Tensor) -> candle_core::Result<()> {
         let values = activation.flatten_all()?.to_vec1::<f32>()?;
         let beyond = |limit: f64| values.iter().filter(|x| f64::from(x.abs()) > limit).count();
         let rotated = |sigmas: &[u32]| -> candle_core::Result<usize> {
@@ -258,10 +226,7 @@ mod tests {
             // At either end of the margin the exponent is about to change.
             let mut ignored = 0.;
             let (up, down) = (max * (1. + 1.001 * margin + 1e-9), max * (1. - 1.001 * margin - 1e-9));
-            assert!(
-                exponent(up, I16_MAX, -60, &mut ignored) != e
-                    || exponent(down, I16_MAX, -60, &mut ignored) != e
-            );
+            assert!(exponent(up, I16_MAX, -60, &mut ignored) != e || exponent(down, I16_MAX, -60, &mut ignored) != e);
         }
     }
 

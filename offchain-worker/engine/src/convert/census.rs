@@ -43,11 +43,7 @@ pub struct Census {
 impl Census {
     /// Nothing seen yet.
     pub fn new(layers: usize, heads: usize, kv_heads: usize) -> Self {
-        let layer = LayerRanges {
-            query_heads: vec![0.; heads],
-            key_heads: vec![0.; kv_heads],
-            ..Default::default()
-        };
+        let layer = LayerRanges { query_heads: vec![0.; heads], key_heads: vec![0.; kv_heads], ..Default::default() };
         Self { layers: vec![layer; layers], logits: 0., non_finite: None }
     }
 
@@ -55,9 +51,7 @@ impl Census {
     pub fn checked(self) -> error::Result<Self> {
         match self.non_finite {
             None => Ok(self),
-            Some((layer, site)) => {
-                Err(ConvertError::NonFiniteActivation { layer, site: site.name() })
-            }
+            Some((layer, site)) => Err(ConvertError::NonFiniteActivation { layer, site: site.name() }),
         }
     }
 

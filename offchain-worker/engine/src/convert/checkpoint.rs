@@ -52,11 +52,8 @@ impl Checkpoint {
     pub fn open(folder: &Path) -> Result<Self> {
         let index = folder.join(INDEX);
         let single = folder.join(SINGLE);
-        let (listing, files) = if index.exists() {
-            (index.clone(), shard_files(folder, &index)?)
-        } else {
-            (single.clone(), vec![single])
-        };
+        let (listing, files) =
+            if index.exists() { (index.clone(), shard_files(folder, &index)?) } else { (single.clone(), vec![single]) };
         let mut shards = Vec::with_capacity(files.len());
         let mut tensors = BTreeMap::new();
         for path in files {
@@ -233,18 +230,13 @@ fn read_header(path: &Path, map: &Mmap) -> Result<(usize, Metadata)> {
 /// The distinct shard files that the index names, ascending.
 fn shard_files(folder: &Path, index: &Path) -> Result<Vec<PathBuf>> {
     let file = ConfigFile::read(index)?;
-    let map = file
-        .object("weight_map")?
-        .ok_or_else(|| file.problem("weight_map", "missing"))?;
+    let map = file.object("weight_map")?.ok_or_else(|| file.problem("weight_map", "missing"))?;
     let mut names = std::collections::BTreeSet::new();
     for tensor in map.fields().keys() {
         let name = map.text(tensor)?.ok_or_else(|| map.problem(tensor, "missing"))?;
         // An index from elsewhere must not reach outside its folder.
         if name.contains(['/', '\\']) || !name.ends_with(".safetensors") {
-            return Err(map.problem(
-                tensor,
-                format!("{name:?} is not the name of a .safetensors file in this folder"),
-            ));
+            return Err(map.problem(tensor, format!("{name:?} is not the name of a .safetensors file in this folder")));
         }
         names.insert(name.to_string());
     }
@@ -275,26 +267,14 @@ impl candle_nn::var_builder::SimpleBackend for Checkpoint {
         Tensor::from_vec(values, shape, device)?.to_dtype(dtype)
     }
 
-    fn get_unchecked(
-        &self,
-        name: &str,
-        dtype: DType,
-        device: &Device,
-    ) -> candle_core::Result<Tensor> {
+    fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
         let shape = match self.tensors.get(name) {
             Some(entry) => Shape::from(entry.shape.clone()),
             None => {
                 return Err(candle_core::Error::CannotFindTensor { path: name.into() }.bt());
             }
         };
-        candle_nn::var_builder::SimpleBackend::get(
-            self,
-            shape,
-            name,
-            candle_nn::Init::Const(0.),
-            dtype,
-            device,
-        )
+        candle_nn::var_builder::SimpleBackend::get(self, shape, name, candle_nn::Init::Const(0.), dtype, device)
     }
 
     fn contains_tensor(&self, name: &str) -> bool {

@@ -51,9 +51,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.report {
         progress("scoring the package against the float model");
         let report = QualityReport::measure(&source, &conversion, &arguments.out, text::evaluation())?;
-        for (extension, text) in
-            [("quality.json", report.to_json()?), ("quality.txt", report.to_string())]
-        {
+        for (extension, text) in [("quality.json", report.to_json()?), ("quality.txt", report.to_string())] {
             let path = beside(&arguments.out, extension);
             std::fs::write(&path, text).map_err(ConvertError::io(&path))?;
         }
@@ -81,10 +79,7 @@ fn read_text(path: &Path) -> Result<String> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text),
         // The limit may cut the last character; anything else that is not UTF-8 is the file's fault.
-        Err(error)
-            if error.utf8_error().error_len().is_none()
-                && error.as_bytes().len() == MAX_CALIBRATION_BYTES =>
-        {
+        Err(error) if error.utf8_error().error_len().is_none() && error.as_bytes().len() == MAX_CALIBRATION_BYTES => {
             Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
         }
         Err(error) => Err(ConvertError::Io {

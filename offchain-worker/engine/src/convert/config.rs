@@ -22,14 +22,11 @@ impl ConfigFile {
         if bytes > MAX_JSON_BYTES {
             return Err(ConvertError::Io {
                 path: path.into(),
-                source: std::io::Error::other(format!(
-                    "{bytes} bytes; at most {MAX_JSON_BYTES} are read"
-                )),
+                source: std::io::Error::other(format!("{bytes} bytes; at most {MAX_JSON_BYTES} are read")),
             });
         }
         let text = std::fs::read(path).map_err(ConvertError::io(path))?;
-        let value = serde_json::from_slice(&text)
-            .map_err(|source| ConvertError::Json { path: path.into(), source })?;
+        let value = serde_json::from_slice(&text).map_err(|source| ConvertError::Json { path: path.into(), source })?;
         match value {
             Value::Object(fields) => Ok(Self { path: path.into(), prefix: String::new(), fields }),
             other => Err(ConvertError::Field {
@@ -139,12 +136,7 @@ impl ConfigFile {
         for value in values {
             match value.as_u64() {
                 Some(id) if id < vocab as u64 => ids.push(id as u32),
-                _ => {
-                    return Err(self.problem(
-                        field,
-                        format!("{value} is not a token id below vocab_size {vocab}"),
-                    ))
-                }
+                _ => return Err(self.problem(field, format!("{value} is not a token id below vocab_size {vocab}"))),
             }
         }
         ids.sort_unstable();

@@ -55,12 +55,7 @@ pub struct Conversion {
 ///
 /// `calibration` is text like that of the model's later use; `progress` hears what is being done. Everything that can be
 /// wrong with the source is found before `out` is created, and nothing is left behind after an error.
-pub fn convert(
-    source: &Source,
-    out: &Path,
-    calibration: &str,
-    progress: &mut dyn FnMut(&str),
-) -> Result<Conversion> {
+pub fn convert(source: &Source, out: &Path, calibration: &str, progress: &mut dyn FnMut(&str)) -> Result<Conversion> {
     progress("checking weights");
     source.check_weights()?;
     let windows = source.census_windows(calibration)?;
@@ -70,8 +65,7 @@ pub fn convert(
     let calibration = Calibration::from_census(&census, source.plan().head_dim)?;
 
     let header = source.header(&calibration);
-    let entries: Vec<Entry> =
-        header.entries().filter(|entry| *entry != Entry::Header).collect();
+    let entries: Vec<Entry> = header.entries().filter(|entry| *entry != Entry::Header).collect();
     let template = Some(source.chat_template()).filter(|template| !template.is_empty());
     let mut writer = PackageWriter::create(out, header, &source.tokenizer().json, template)?;
     for (index, entry) in entries.iter().enumerate() {

@@ -45,13 +45,8 @@ pub fn row(row: &[f32], out: &mut [i8]) -> Option<RowScale> {
 pub fn gains(gamma: &[f32]) -> Option<(u32, Vec<i32>)> {
     let root = (gamma.len() as f64).sqrt();
     let max = gamma.iter().fold(0f64, |max, g| max.max(f64::from(g.abs()) * root));
-    let f_g = (0..=limits::GAIN_FRACTION)
-        .rev()
-        .find(|f| libm::scalbn(max, *f as i32) <= f64::from(1u32 << 30))?;
-    let gains = gamma
-        .iter()
-        .map(|g| libm::scalbn(f64::from(*g) * root, f_g as i32).round() as i32)
-        .collect();
+    let f_g = (0..=limits::GAIN_FRACTION).rev().find(|f| libm::scalbn(max, *f as i32) <= f64::from(1u32 << 30))?;
+    let gains = gamma.iter().map(|g| libm::scalbn(f64::from(*g) * root, f_g as i32).round() as i32).collect();
     Some((f_g, gains))
 }
 

@@ -57,8 +57,7 @@ impl Rope {
         }
         for object in [Some(config), scaling.as_ref()].into_iter().flatten() {
             if object.optional_number("partial_rotary_factor")?.unwrap_or(1.) != 1. {
-                return Err(object
-                    .problem("partial_rotary_factor", "partial rotation is not supported yet"));
+                return Err(object.problem("partial_rotary_factor", "partial rotation is not supported yet"));
             }
         }
         let scaling = match scaling {
@@ -113,10 +112,9 @@ impl Scaling {
             "llama3" => {
                 let (low, high) = (positive("low_freq_factor")?, positive("high_freq_factor")?);
                 if low >= high {
-                    return Err(object.problem(
-                        "low_freq_factor",
-                        format!("{low} must be below high_freq_factor {high}"),
-                    ));
+                    return Err(
+                        object.problem("low_freq_factor", format!("{low} must be below high_freq_factor {high}"))
+                    );
                 }
                 Ok(Self::Llama3 {
                     factor: positive("factor")?,
@@ -125,10 +123,10 @@ impl Scaling {
                     original_context: positive("original_max_position_embeddings")?,
                 })
             }
-            other => Err(object.problem(
-                "rope_type",
-                format!("{other:?} is not supported; supported: default, linear, llama3"),
-            )),
+            other => {
+                Err(object
+                    .problem("rope_type", format!("{other:?} is not supported; supported: default, linear, llama3")))
+            }
         }
     }
 
@@ -150,8 +148,7 @@ impl Scaling {
 mod tests {
     use super::*;
 
-    const LLAMA3: Scaling =
-        Scaling::Llama3 { factor: 8., low: 1., high: 4., original_context: 8192. };
+    const LLAMA3: Scaling = Scaling::Llama3 { factor: 8., low: 1., high: 4., original_context: 8192. };
 
     #[test]
     fn frequencies_default_is_geometric() {

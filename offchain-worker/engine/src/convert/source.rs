@@ -129,11 +129,7 @@ impl Source {
             experts: 0,
             experts_per_token: 0,
             f_h: calibration.f_h,
-            flags: if plan.tied {
-                Flags::FINAL_NORM.with(Flags::SHARED_HEAD)
-            } else {
-                Flags::FINAL_NORM
-            },
+            flags: if plan.tied { Flags::FINAL_NORM.with(Flags::SHARED_HEAD) } else { Flags::FINAL_NORM },
             activation: Activation::Silu,
             placement: Placement::Pre,
             rope_tables: 1,
@@ -147,12 +143,7 @@ impl Source {
     }
 
     /// The bytes of one part; `None` for parts that models of this kind do not have.
-    pub fn part(
-        &self,
-        calibration: &Calibration,
-        entry: Entry,
-        part: PartName,
-    ) -> Result<Option<Vec<u8>>> {
+    pub fn part(&self, calibration: &Calibration, entry: Entry, part: PartName) -> Result<Option<Vec<u8>>> {
         let (plan, checkpoint) = (&self.plan, &self.checkpoint);
         let names = &plan.names;
         let (d, f) = (plan.hidden, plan.ffn);
@@ -161,18 +152,15 @@ impl Source {
         let norm = |tensor: &str| parts::norm(checkpoint, tensor, d, plan.eps, calibration.f_h);
         let bytes = match entry {
             Entry::Header => self.header(calibration).encode(),
-            Entry::Tables => {
-                encode::rope_tables(plan.rope.table(plan.context, plan.head_dim).as_flattened())
-            }
+            Entry::Tables => encode::rope_tables(plan.rope.table(plan.context, plan.head_dim).as_flattened()),
             Entry::Embedding => linear(&names.embed, [plan.vocab, d])?,
             Entry::FinalNorm => norm(&names.final_norm)?,
             Entry::Head if plan.tied => parts::scales(checkpoint, &names.embed, [plan.vocab, d])?,
             Entry::Head => linear(&names.head, [plan.vocab, d])?,
             Entry::Layer(index) => {
-                let (Some(layer), Some(statics)) = (
-                    names.layers.get(index as usize),
-                    calibration.layers.get(index as usize),
-                ) else {
+                let (Some(layer), Some(statics)) =
+                    (names.layers.get(index as usize), calibration.layers.get(index as usize))
+                else {
                     return Ok(None);
                 };
                 match part {

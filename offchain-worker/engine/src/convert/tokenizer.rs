@@ -23,18 +23,17 @@ impl SourceTokenizer {
         let tokenizer = Tokenizer::from_bytes(&json)
             .map_err(|error| ConvertError::Tokenizer { path: path.clone(), problem: error.to_string() })?;
         match tokenizer.get_vocab(true).into_values().max() {
-            None => {
-                Err(ConvertError::Tokenizer { path, problem: "the vocabulary is empty".into() })
-            }
+            None => Err(ConvertError::Tokenizer { path, problem: "the vocabulary is empty".into() }),
             Some(id) if id as usize >= vocab => Err(ConvertError::Vocabulary { path, id, vocab }),
             Some(_) => Ok(Self { path, tokenizer, json }),
         }
     }
 
     fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
-        let encoding = self.tokenizer.encode_fast(text, special).map_err(|error| {
-            ConvertError::Tokenizer { path: self.path.clone(), problem: error.to_string() }
-        })?;
+        let encoding = self
+            .tokenizer
+            .encode_fast(text, special)
+            .map_err(|error| ConvertError::Tokenizer { path: self.path.clone(), problem: error.to_string() })?;
         Ok(encoding.get_ids().to_vec())
     }
 

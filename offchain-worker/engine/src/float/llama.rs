@@ -5,9 +5,7 @@
 
 use super::observe::{Observer, Site};
 use candle_core::{DType, Device, Result, Tensor, D};
-use candle_nn::{
-    linear_no_bias, ops, rms_norm, rotary_emb, Activation, Linear, Module, RmsNorm, VarBuilder,
-};
+use candle_nn::{linear_no_bias, ops, rms_norm, rotary_emb, Activation, Linear, Module, RmsNorm, VarBuilder};
 
 /// Shape of the model.
 #[derive(Debug, Clone)]
@@ -47,9 +45,7 @@ impl RotaryEmbedding {
     fn new(positions: usize, frequencies: &[f64], device: &Device) -> Result<Self> {
         let shape = (positions, frequencies.len());
         let table = |f: fn(f64) -> f64| {
-            let values = (0..positions)
-                .flat_map(|p| frequencies.iter().map(move |w| f(p as f64 * w) as f32))
-                .collect();
+            let values = (0..positions).flat_map(|p| frequencies.iter().map(move |w| f(p as f64 * w) as f32)).collect();
             Tensor::from_vec(values, shape, device)
         };
         Ok(Self { cos: table(libm::cos)?, sin: table(libm::sin)? })
@@ -97,9 +93,7 @@ impl Attention {
         observer: &mut dyn Observer,
     ) -> Result<Tensor> {
         let t = x.dim(0)?;
-        let split = |y: Tensor, heads: usize| {
-            y.reshape((t, heads, self.head_dim))?.transpose(0, 1)?.contiguous()
-        };
+        let split = |y: Tensor, heads: usize| y.reshape((t, heads, self.head_dim))?.transpose(0, 1)?.contiguous();
         let q = split(self.q_proj.forward(x)?, self.heads)?;
         let k = split(self.k_proj.forward(x)?, self.kv_heads)?;
         let v = split(self.v_proj.forward(x)?, self.kv_heads)?;
@@ -112,9 +106,7 @@ impl Attention {
         let q = rotary.apply(&q)?.reshape((self.kv_heads, group * t, self.head_dim))?;
         let k = rotary.apply(&k)?;
         let scores = (q.matmul(&k.t()?)? / (self.head_dim as f64).sqrt())?;
-        let scores = scores
-            .reshape((self.heads, t, t))?
-            .broadcast_add(&causal_mask(t, x.device())?)?;
+        let scores = scores.reshape((self.heads, t, t))?.broadcast_add(&causal_mask(t, x.device())?)?;
         let weights = ops::softmax_last_dim(&scores)?.reshape((self.kv_heads, group * t, t))?;
         let y = weights
             .matmul(&v)?
@@ -127,9 +119,7 @@ impl Attention {
 
 /// `[T, T]`: 0 at and below the diagonal, minus infinity above.
 fn causal_mask(t: usize, device: &Device) -> Result<Tensor> {
-    let mask = (0..t)
-        .flat_map(|i| (0..t).map(move |j| if j > i { f32::NEG_INFINITY } else { 0. }))
-        .collect();
+    let mask = (0..t).flat_map(|i| (0..t).map(move |j| if j > i { f32::NEG_INFINITY } else { 0. })).collect();
     Tensor::from_vec(mask, (t, t), device)
 }
 
@@ -172,11 +162,7 @@ impl DecoderLayer {
         Ok(Self {
             input_layernorm: rms_norm(cfg.hidden, cfg.eps, vb.pp("input_layernorm"))?,
             self_attn: Attention::load(vb.pp("self_attn"), cfg)?,
-            post_attention_layernorm: rms_norm(
-                cfg.hidden,
-                cfg.eps,
-                vb.pp("post_attention_layernorm"),
-            )?,
+            post_attention_layernorm: rms_norm(cfg.hidden, cfg.eps, vb.pp("post_attention_layernorm"))?,
             mlp: Mlp::load(vb.pp("mlp"), cfg)?,
         })
     }
@@ -188,17 +174,11 @@ impl DecoderLayer {
         rotary: &RotaryEmbedding,
         observer: &mut dyn Observer,
     ) -> Result<Tensor> {
-        let y = self.self_attn.forward(
-            layer,
-            &self.input_layernorm.forward(h)?,
-            rotary,
-            observer,
-        )?;
+        let y = self.self_attn.forward(layer, &self.input_layernorm.forward(h)?, rotary, observer)?;
         observer.observe(layer, Site::Sublayer, &y)?;
         let h = (h + y)?;
         observer.observe(layer, Site::Residual, &h)?;
-        let y =
-            self.mlp.forward(layer, &self.post_attention_layernorm.forward(&h)?, observer)?;
+        let y = self.mlp.forward(layer, &self.post_attention_layernorm.forward(&h)?, observer)?;
         observer.observe(layer, Site::Sublayer, &y)?;
         let h = (h + y)?;
         observer.observe(layer, Site::Residual, &h)?;

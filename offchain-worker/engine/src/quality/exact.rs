@@ -33,11 +33,7 @@ impl ExactScorer {
     pub fn logits(&self, ids: &[u32]) -> Result<Vec<i32>, EngineError> {
         let header = self.model.header();
         if ids.len() > header.context as usize {
-            return Err(EngineError::Context {
-                prompt: ids.len() as u64,
-                max_new: 0,
-                context: header.context,
-            });
+            return Err(EngineError::Context { prompt: ids.len() as u64, max_new: 0, context: header.context });
         }
         if let Some((position, id)) = (0..).zip(ids).find(|(_, id)| **id >= header.vocab) {
             return Err(EngineError::TokenId { position, id: *id, vocab: header.vocab });

@@ -6,7 +6,7 @@ mod report;
 pub mod text;
 
 pub use exact::ExactScorer;
-pub use report::QualityReport;
+pub use report::{compare, LayerReport, QualityReport};
 
 use serde::Serialize;
 
@@ -42,9 +42,7 @@ impl Tally {
     /// If either is not `ids.len() * vocab` long: the callers own both shapes.
     pub fn add(&mut self, ids: &[u32], vocab: usize, float: &[f32], exact: &[i32]) {
         assert_eq!((float.len(), exact.len()), (ids.len() * vocab, ids.len() * vocab));
-        for (position, (float, exact)) in
-            float.chunks_exact(vocab).zip(exact.chunks_exact(vocab)).enumerate()
-        {
+        for (position, (float, exact)) in float.chunks_exact(vocab).zip(exact.chunks_exact(vocab)).enumerate() {
             self.positions += 1;
             // First maximum on both sides, as in greedy sampling.
             self.agreements += u64::from(argmax(float) == argmax(exact));

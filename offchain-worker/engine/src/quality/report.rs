@@ -2,10 +2,7 @@
 
 use super::{Agreement, ExactScorer, Tally};
 use crate::{
-    convert::{
-        Conversion, ConvertError, LayerRanges, LayerSaturation, Result, SaturationCount, Source,
-        HEADROOM,
-    },
+    convert::{Conversion, ConvertError, LayerRanges, LayerSaturation, Result, SaturationCount, Source, HEADROOM},
     hex::Hex,
     kernels::Backend,
     package::Package,
@@ -73,12 +70,7 @@ impl LayerReport {
 
 impl QualityReport {
     /// Runs `text` through the float model and the package, and sets what conversion found beside it.
-    pub fn measure(
-        source: &Source,
-        conversion: &Conversion,
-        package: &Path,
-        text: &str,
-    ) -> Result<Self> {
+    pub fn measure(source: &Source, conversion: &Conversion, package: &Path, text: &str) -> Result<Self> {
         let package = Package::open(package)?;
         package.verify(Some(conversion.model_root))?;
         let calibration = &conversion.calibration;
@@ -101,10 +93,8 @@ impl QualityReport {
 
     /// The report for machines.
     pub fn to_json(&self) -> Result<String> {
-        let json = serde_json::to_string_pretty(self).map_err(|source| ConvertError::Json {
-            path: "quality.json".into(),
-            source,
-        })?;
+        let json = serde_json::to_string_pretty(self)
+            .map_err(|source| ConvertError::Json { path: "quality.json".into(), source })?;
         Ok(json + "\n")
     }
 }
@@ -177,15 +167,9 @@ impl fmt::Display for QualityReport {
                 format!("{}..{}", least.unwrap_or(&0), most.unwrap_or(&0))
             };
             write!(f, "{index:5}")?;
-            for range in [
-                ranges.residual,
-                ranges.sublayer,
-                ranges.query,
-                ranges.key,
-                ranges.value,
-                ranges.gate,
-                ranges.up,
-            ] {
+            for range in
+                [ranges.residual, ranges.sublayer, ranges.query, ranges.key, ranges.value, ranges.gate, ranges.up]
+            {
                 write!(f, "{range:10.3}")?;
             }
             writeln!(

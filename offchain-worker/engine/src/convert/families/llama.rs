@@ -21,10 +21,9 @@ fn plan(config: &ConfigFile) -> Result<DecoderPlan> {
     let heads = config.size("num_attention_heads", limits::COUNT)?;
     let kv_heads = config.optional_size("num_key_value_heads", limits::COUNT)?.unwrap_or(heads);
     if heads % kv_heads != 0 {
-        return Err(config.problem(
-            "num_key_value_heads",
-            format!("{kv_heads} does not divide num_attention_heads {heads}"),
-        ));
+        return Err(
+            config.problem("num_key_value_heads", format!("{kv_heads} does not divide num_attention_heads {heads}"))
+        );
     }
     let head_dim = match config.optional_size("head_dim", limits::HEAD_DIM)? {
         Some(size) => size,
@@ -54,8 +53,7 @@ fn plan(config: &ConfigFile) -> Result<DecoderPlan> {
     }
     let activation = config.text("hidden_act")?.unwrap_or("silu");
     if !matches!(activation, "silu" | "swish") {
-        return Err(config
-            .problem("hidden_act", format!("{activation:?} is not supported; supported: \"silu\"")));
+        return Err(config.problem("hidden_act", format!("{activation:?} is not supported; supported: \"silu\"")));
     }
     for field in ["attention_bias", "mlp_bias"] {
         if config.flag(field, false)? {
@@ -89,10 +87,10 @@ fn plan(config: &ConfigFile) -> Result<DecoderPlan> {
 fn unquantized(config: &ConfigFile) -> Result<()> {
     match config.get("quantization_config") {
         None => Ok(()),
-        Some(_) => Err(config.problem(
-            "quantization_config",
-            "the checkpoint is quantized; convert the original float checkpoint",
-        )),
+        Some(_) => {
+            Err(config
+                .problem("quantization_config", "the checkpoint is quantized; convert the original float checkpoint"))
+        }
     }
 }
 

@@ -96,18 +96,14 @@ impl Family {
     /// The family that `config.json` names.
     pub(crate) fn of(config: &ConfigFile) -> Result<&'static Family> {
         let found: Vec<&str> = match config.get("architectures") {
-            Some(serde_json::Value::Array(names)) => {
-                names.iter().filter_map(serde_json::Value::as_str).collect()
-            }
+            Some(serde_json::Value::Array(names)) => names.iter().filter_map(serde_json::Value::as_str).collect(),
             Some(_) => return Err(config.problem("architectures", "must be a list of strings")),
             None => return Err(config.problem("architectures", "missing")),
         };
-        FAMILIES.iter().find(|family| found == [family.architecture]).ok_or_else(|| {
-            ConvertError::Architecture {
-                path: config.path().into(),
-                found: format!("[{}]", found.join(", ")),
-                supported: FAMILIES.iter().map(|family| family.architecture).collect(),
-            }
+        FAMILIES.iter().find(|family| found == [family.architecture]).ok_or_else(|| ConvertError::Architecture {
+            path: config.path().into(),
+            found: format!("[{}]", found.join(", ")),
+            supported: FAMILIES.iter().map(|family| family.architecture).collect(),
         })
     }
 
@@ -122,13 +118,11 @@ impl Family {
         for (name, shape) in &wanted {
             checkpoint.check(name, shape)?;
         }
-        let known: std::collections::BTreeSet<&str> =
-            wanted.iter().map(|(name, _)| *name).collect();
-        match checkpoint.names().find(|name| {
-            !known.contains(name)
-                && !(self.ignored)(name)
-                && !(plan.tied && *name == plan.names.head)
-        }) {
+        let known: std::collections::BTreeSet<&str> = wanted.iter().map(|(name, _)| *name).collect();
+        match checkpoint
+            .names()
+            .find(|name| !(known.contains(name) || (self.ignored)(name) || (plan.tied && *name == plan.names.head)))
+        {
             None => Ok(()),
             Some(name) => Err(ConvertError::UnexpectedTensor {
                 path: checkpoint.path_of(name).into(),
@@ -145,8 +139,7 @@ impl DecoderPlan {
         let (d, f) = (self.hidden, self.ffn);
         let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
         let names = &self.names;
-        let mut list: Vec<(&str, Vec<usize>)> =
-            vec![(&names.embed, vec![self.vocab, d]), (&names.final_norm, vec![d])];
+        let mut list: Vec<(&str, Vec<usize>)> = vec![(&names.embed, vec![self.vocab, d]), (&names.final_norm, vec![d])];
         if !self.tied {
             list.push((&names.head, vec![self.vocab, d]));
         }
