@@ -12,6 +12,8 @@ PROFILE := testnet
 BIN := $(CARGO_TARGET_DIR)/$(PROFILE)
 # What is built and what is tested must be selected alike, or cargo would build dependencies twice.
 SELECTION := --workspace --bins --tests --profile $(PROFILE)
+# The nodes under test can be told to misbehave; nothing else is ever built that way.
+UNDER_TEST := $(SELECTION) --features assay-node/faults
 # What the set-up found out about the machine.
 CARGO = . "$(ASSAY_CACHE)/env"; cargo
 
@@ -26,13 +28,15 @@ setup: ## Make this machine ready (Debian packages, Wasm target); may be repeate
 	$(call step,Set-up)
 	@scripts/setup.sh
 
-build: setup ## Build the node, the command line and the tests
+build: setup ## Build the node, the command lines and the tests
 	$(call step,Build (the first time about 20 minutes on two cores))
 	@$(CARGO) build --locked $(SELECTION)
 
-test: build ## Run all tests: unit and integration, multi-node, lint
+test: setup ## Run all tests: unit and integration, multi-node, lint
+	$(call step,Build for tests (the first time about 30 minutes on two cores))
+	@$(CARGO) build --locked $(UNDER_TEST)
 	$(call step,Tests)
-	@$(CARGO) test --locked $(SELECTION) --no-fail-fast
+	@$(CARGO) test --locked $(UNDER_TEST) --no-fail-fast
 	$(call step,Multi-node tests)
 	@zombienet/run.sh "$(BIN)/assay-node"
 	@$(MAKE) --no-print-directory lint
@@ -41,7 +45,7 @@ lint: setup ## Check the format and the lints
 	$(call step,Format)
 	@cargo fmt --all --check
 	$(call step,Lints)
-	@$(CARGO) clippy --locked $(SELECTION) -- -D warnings
+	@$(CARGO) clippy --locked $(UNDER_TEST) -- -D warnings
 
 specs: build ## Write chain-specs/ anew from the runtime's presets: a new genesis
 	$(call step,Chain specs)
@@ -53,3 +57,7 @@ specs: build ## Write chain-specs/ anew from the runtime's presets: a new genesi
 demo: build ## Ask a local network of four validators: PROMPT="..." make demo
 	$(call step,Demo)
 	@BIN="$(BIN)" scripts/demo.sh
+
+bench: setup ## Measure the engine beside candle, and the cost of checking (quick: BENCH=demo)
+	$(call step,Benchmarks)
+	@$(CARGO) bench --locked -p assay-engine --bench engine -- $(BENCH)
