@@ -21,7 +21,11 @@ use assay_engine::{
     },
     EngineError, Sampling,
 };
-use assay_exact::header::{Flags, Header, Kind, Placement, Pool};
+use assay_exact::{
+    commit::ids_root,
+    hash::Blake2b,
+    header::{Flags, Header, Kind, Placement, Pool},
+};
 use proptest::prelude::*;
 use support::{
     all_flags, llama, package, prompt,
@@ -237,17 +241,20 @@ fn replay_of_a_forged_transcript_names_the_first_divergence() {
     assert_ne!(commit.in_root, commit.out_root);
 
     let cut = &ids[..ids.len() - 1];
-    let divergence = check(cut, &spec).divergence;
+    let Replay { commit, divergence } = check(cut, &spec);
+    // Every checker that finds it commits to the same root, which is not that of the transcript.
+    assert_eq!(commit.out_root, ids_root::<Blake2b>([]));
+    assert_eq!(commit.in_root, ids_root::<Blake2b>(cut.iter().copied()));
     assert_eq!(divergence, Some(Divergence::EarlyEnd { position: cut.len() as u32 - 1 }));
 
     // A model to which the second generated id is an eos id: the same transcript goes on past its end.
     let eos = ids[5];
-    if ids[4] != eos {
-        let (_directory, ended) = support::package(Header { eos: vec![eos], ..llama() }, 13);
-        let divergence =
-            replay(&ended, spec, &ids, None, &Setup::default(), &mut Control::default()).unwrap().divergence;
-        assert_eq!(divergence, Some(Divergence::PastEnd { position: 5 }));
-    }
+    assert_ne!(ids[4], eos, "choose another seed");
+    let (_directory, ended) = support::package(Header { eos: vec![eos], ..llama() }, 13);
+    let Replay { commit, divergence } =
+        replay(&ended, spec, &ids, None, &Setup::default(), &mut Control::default()).unwrap();
+    assert_eq!(divergence, Some(Divergence::PastEnd { position: 5 }));
+    assert_eq!(commit.out_root, ids_root::<Blake2b>(ids[..=5].iter().copied()));
 }
 
 #[test]

@@ -80,6 +80,11 @@ impl Commitments {
         ids.iter().for_each(|id| self.output.push(&id.to_le_bytes()));
     }
 
+    /// Forgets the output: a replay found that it is no honest one.
+    pub fn clear_output(&mut self) {
+        self.output = List::new();
+    }
+
     pub fn push_in_rows(&mut self, rows: &[i32]) {
         push_rows(&mut self.input, rows, self.width);
     }

@@ -339,6 +339,16 @@ impl Stage {
         self.commitments.push_out_ids(ids);
     }
 
+    /// [`Self::append`] of ids that were drawn together: those after the end were never drawn.
+    fn append_until_end(&mut self, ids: &[u32]) {
+        for id in ids {
+            if self.transcript.end().is_some() {
+                return;
+            }
+            self.append(&[*id]);
+        }
+    }
+
     /// Checks an input before anything changes; returns its number of positions.
     fn check(&self, input: StageInput<'_>) -> Result<usize, EngineError> {
         self.check_running()?;

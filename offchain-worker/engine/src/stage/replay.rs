@@ -8,8 +8,10 @@ use crate::{package::Package, EngineError};
 /// The result of a replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replay {
-    /// What an honest executor of this stage would have committed to, given this input. Its `out_root` in a
-    /// last stage is over the ids drawn here.
+    /// What this stage commits to, given this input. In a last stage `out_root` is over the prompt and the ids
+    /// drawn here, up to the first that ends the generation; if none does, the transcript ended too early, no
+    /// honest stage has this output, and `out_root` is that of the empty list. So the commitment differs from the
+    /// executor's whenever `divergence` is `Some`.
     pub commit: StageCommit,
     /// The first point at which the transcript is not one that an honest ring produces. Only the last stage
     /// can be blamed for it: it draws the ids, and ends the generation.
@@ -79,7 +81,7 @@ pub fn replay(
             // The rows before the last prompt position draw nothing.
             let skipped = (t_in - 1).saturating_sub(from).min(chunk);
             let ids = stage.draw_after(&h[skipped * d..], (from + skipped) as u32);
-            stage.append(&ids);
+            stage.append_until_end(&ids);
             draw_mismatch = draw_mismatch.or_else(|| {
                 let positions = from + skipped + 1..;
                 let (position, (expected, found)) = positions
@@ -94,6 +96,9 @@ pub fn replay(
     if stage.is_first() {
         // The last id is part of the transcript but is never fed.
         stage.commitments.push_in_ids(&transcript[n..]);
+    }
+    if stage.is_last() && stage.transcript.end().is_none() {
+        stage.commitments.clear_output();
     }
     let shape = shape_divergence(&stage, transcript);
     // The earlier of the two; at one position the draw.
