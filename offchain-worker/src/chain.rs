@@ -117,11 +117,15 @@ where
     C: ProvideRuntimeApi<B>,
     C::Api: InferenceApi<B>,
 {
-    fn with<T>(&self, at: H256, call: impl FnOnce(&C::Api) -> Result<T, polkadot_sdk::sp_api::ApiError>) -> Result<T, ChainError> {
+    fn with<T>(
+        &self,
+        at: H256,
+        call: impl FnOnce(&C::Api) -> Result<T, polkadot_sdk::sp_api::ApiError>,
+    ) -> Result<T, ChainError> {
         let api = self.client.runtime_api();
         let has = api.has_api::<dyn InferenceApi<B>>(at).map_err(|e| ChainError::Call(e.to_string()))?;
         if !has {
-            return Err(ChainError::NoApi)
+            return Err(ChainError::NoApi);
         }
         call(&api).map_err(|e| ChainError::Call(e.to_string()))
     }
@@ -292,25 +296,19 @@ pub fn stage_of(duty: &Duty) -> assay_primitives::StageRef {
 /// State of one job at a block.
 pub fn read_job(chain: &dyn Chain, at: H256, job: JobHash) -> Result<JobState, ChainError> {
     if let Some(view) = chain.job(at, job)? {
-        return Ok(JobState::Open(Arc::new(view)))
+        return Ok(JobState::Open(Arc::new(view)));
     }
     Ok(chain.receipt(at, job)?.map_or(JobState::Absent, |receipt| JobState::Settled(Arc::new(receipt))))
 }
 
 /// Reads everything at a block.
-pub fn read(
-    chain: &dyn Chain,
-    keys: &Keys,
-    watched: &Watched,
-    at: At,
-    finalized: u32,
-) -> Result<Snapshot, ChainError> {
+pub fn read(chain: &dyn Chain, keys: &Keys, watched: &Watched, at: At, finalized: u32) -> Result<Snapshot, ChainError> {
     let workers = keys.workers();
     let mut identity = None;
     for worker in &workers {
         if let Some(controller) = chain.controller_of(at.hash, worker)? {
             identity = Some(Identity { worker: worker.clone(), controller });
-            break
+            break;
         }
     }
     let mut snapshot = Snapshot {
@@ -329,8 +327,7 @@ pub fn read(
         snapshot.peer = chain.peer_of(at.hash, controller)?;
         snapshot.duties = chain.duties(at.hash, worker)?;
     }
-    let jobs: BTreeSet<JobHash> =
-        snapshot.duties.iter().map(|duty| stage_of(duty).job).chain(watched.get()).collect();
+    let jobs: BTreeSet<JobHash> = snapshot.duties.iter().map(|duty| stage_of(duty).job).chain(watched.get()).collect();
     for job in jobs {
         snapshot.jobs.insert(job, read_job(chain, at.hash, job)?);
     }
@@ -372,12 +369,12 @@ pub async fn follow<B, C>(
             _ = tokio::time::sleep(std::time::Duration::from_secs(6)) => {},
         }
         if sync.is_major_syncing() {
-            continue
+            continue;
         }
         let info = client.info();
         let at = At { hash: info.best_hash, number: info.best_number.saturated_into() };
         if last == Some(at) {
-            continue
+            continue;
         }
         let finalized = info.finalized_number.saturated_into();
         let (chain, keys, watched) = (chain.clone(), keys.clone(), watched.clone());
@@ -387,13 +384,14 @@ pub async fn follow<B, C>(
                 warned = false;
                 last = Some(at);
                 if snapshots.send(snapshot).await.is_err() {
-                    return
+                    return;
                 }
-            },
-            Ok(Err(error)) =>
+            }
+            Ok(Err(error)) => {
                 if !std::mem::replace(&mut warned, true) {
                     log::warn!(target: crate::LOG_TARGET, "inference is idle: {error}");
-                },
+                }
+            }
             Err(error) => log::error!(target: crate::LOG_TARGET, "reading the chain panicked: {error}"),
         }
     }

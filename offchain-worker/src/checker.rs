@@ -80,7 +80,7 @@ impl Checkers {
     /// Begins a check or a vote.
     pub fn start(&mut self, ctx: &Context, id: CheckId, view: &Arc<JobView>) -> Result<(), EngineError> {
         if self.tasks.contains_key(&id) {
-            return Ok(())
+            return Ok(());
         }
         let failed = |text: &str| EngineError::Failed(text.into());
         let stage = view.stages.get(id.at.stage as usize).ok_or_else(|| failed("the job has no such stage"))?;
@@ -107,7 +107,13 @@ impl Checkers {
     }
 
     /// Repeats this node's own stage with the reference.
-    pub fn confirm(&mut self, ctx: &Context, at: StageRef, view: &Arc<JobView>, given: (StageSpec, Vec<u32>, Arc<Rows>)) {
+    pub fn confirm(
+        &mut self,
+        ctx: &Context,
+        at: StageRef,
+        view: &Arc<JobView>,
+        given: (StageSpec, Vec<u32>, Arc<Rows>),
+    ) {
         let id = CheckId { at, purpose: Purpose::OwnCommit };
         let (spec, transcript, rows) = given;
         let task = Task {
@@ -145,11 +151,11 @@ impl Checkers {
             return match ids_root(&task.transcript) == root {
                 true => self.replay(ctx, id, Arithmetic::Fast),
                 false => task.state = State::Waiting,
-            }
+            };
         }
         if let Some(rows) = ctx.rows.get(&root) {
             task.rows = Some(rows);
-            return self.replay(ctx, id, Arithmetic::Fast)
+            return self.replay(ctx, id, Arithmetic::Fast);
         }
         task.state = State::Fetching;
         let upstream = &task.view.stages[(id.at.stage as usize + n - 1) % n];
@@ -160,7 +166,7 @@ impl Checkers {
             let mut result = Err(FetchError::Request("the chain has no peer id of a node that has the rows".into()));
             for peer in peers {
                 if peer == ctx.transport.local_peer() {
-                    continue
+                    continue;
                 }
                 result = ctx.transport.fetch(peer, root).await;
                 match &result {
@@ -184,25 +190,24 @@ impl Checkers {
             Ok(rows) => {
                 task.rows = Some(rows);
                 self.replay(ctx, id, Arithmetic::Fast);
-            },
+            }
             Err(error) => {
                 log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: no input yet: {error}", id.at.job, id.at.stage);
                 task.state = State::Waiting;
-            },
+            }
         }
     }
 
     fn replay(&mut self, ctx: &Context, id: CheckId, arithmetic: Arithmetic) {
         let Some(task) = self.tasks.get_mut(&id) else { return };
         let width = ctx.engine.model(&task.spec.model).map(|model| model.width);
-        let fits = task.rows.as_ref().is_none_or(|rows| {
-            rows.width() == width && rows.len() + 1 == task.transcript.len()
-        });
+        let fits =
+            task.rows.as_ref().is_none_or(|rows| rows.width() == width && rows.len() + 1 == task.transcript.len());
         if !fits {
             // They hash to the public root, and are no rows of this job: nobody can execute that.
             log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: the committed input has another shape", id.at.job, id.at.stage);
             task.state = State::Waiting;
-            return
+            return;
         }
         task.state = State::Replaying(arithmetic);
         let (spec, transcript, rows, cancel) =
@@ -232,7 +237,7 @@ impl Checkers {
     ) -> Option<Result<StageOutcome, EngineError>> {
         if id.purpose == Purpose::OwnCommit {
             self.tasks.remove(&id);
-            return Some(result)
+            return Some(result);
         }
         let task = self.tasks.get_mut(&id)?;
         let State::Replaying(arithmetic) = task.state else { return None };
@@ -242,8 +247,8 @@ impl Checkers {
                 log::error!(target: crate::LOG_TARGET, "job {:?}, stage {}: {error}", id.at.job, id.at.stage);
                 ctx.metrics.failed();
                 task.state = State::Failed;
-                return None
-            },
+                return None;
+            }
         };
         let root = outcome.stage_root(&task.spec);
         let stage = &task.view.stages[id.at.stage as usize];
@@ -256,17 +261,19 @@ impl Checkers {
             (Arithmetic::Fast, _) if !agrees => {
                 task.first = Some(outcome);
                 self.replay(ctx, id, Arithmetic::Reference);
-                return None
-            },
+                return None;
+            }
             (Arithmetic::Reference, Some(first)) if first != outcome => {
                 task.state = State::Failed;
                 ctx.alarm.raise(format!(
                     "job {:?}, stage {}: the {} kernels and the scalar reference give different roots",
-                    id.at.job, id.at.stage, ctx.engine.backend(),
+                    id.at.job,
+                    id.at.stage,
+                    ctx.engine.backend(),
                 ));
-                return None
-            },
-            _ => {},
+                return None;
+            }
+            _ => {}
         }
         if !agrees {
             log::warn!(
@@ -312,16 +319,16 @@ impl Checkers {
                 State::Decided(answer, root) if deep(&id) => {
                     ctx.answer(&task.view.spec, answer.clone(), *root);
                     task.state = State::Answered;
-                },
+                }
                 State::Waiting | State::Fetching
                     if id.purpose == Purpose::Check && now + UNAVAILABLE_TICKS >= task.view.due && deep(&id) =>
                 {
                     let verdict = CheckVerdict::Unavailable(Boundary::Input);
                     ctx.answer(&task.view.spec, Answer::Check { at: id.at, verdict }, None);
                     task.state = State::Answered;
-                },
+                }
                 State::Waiting => self.fetch(ctx, id),
-                _ => {},
+                _ => {}
             }
         }
     }
@@ -339,7 +346,9 @@ impl Checkers {
     /// New view of a job: due ticks move.
     pub fn refresh(&mut self, view: &Arc<JobView>) {
         for (id, task) in &mut self.tasks {
-            if id.at.job == view.job && id.at.attempt == view.attempt && view.output.is_some() {
+            let same =
+                id.at.job == view.job && id.at.attempt == view.attempt && view.stages.len() == task.view.stages.len();
+            if same && view.output.is_some() {
                 task.view = view.clone();
             }
         }

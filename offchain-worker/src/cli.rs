@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn options_parse_repeated_models_and_refuse_no_threads() {
-        let cli = Cli::parse_from(["node", "--inference", "off", "--model", "a", "--model", "b", "--inference-threads", "3"]);
+        let cli =
+            Cli::parse_from(["node", "--inference", "off", "--model", "a", "--model", "b", "--inference-threads", "3"]);
         assert_eq!(cli.inference.models, [PathBuf::from("a"), PathBuf::from("b")]);
         assert_eq!(cli.inference.threads(), 3);
         assert_eq!(cli.inference.inference, Switch::Off);

@@ -92,7 +92,7 @@ impl Compute {
         let shared = &self.inner.shared;
         let mut queue = shared.queue.lock();
         if queue.classes.iter().map(VecDeque::len).sum::<usize>() >= MAX_QUEUED {
-            return Err(Busy)
+            return Err(Busy);
         }
         queue.classes[class as usize].push_back(Box::new(piece));
         // Not every thread serves every class.
@@ -107,10 +107,10 @@ fn work(shared: &Shared, classes: &[Class]) {
             let mut queue = shared.queue.lock();
             loop {
                 if queue.stopped {
-                    return
+                    return;
                 }
                 if let Some(piece) = classes.iter().find_map(|class| queue.classes[*class as usize].pop_front()) {
-                    break piece
+                    break piece;
                 }
                 shared.ready.wait(&mut queue);
             }
@@ -121,9 +121,7 @@ fn work(shared: &Shared, classes: &[Class]) {
 }
 
 /// Runs the engine and turns a panic into an error with its message.
-pub fn guarded<T>(
-    f: impl FnOnce() -> Result<T, crate::engine::EngineError>,
-) -> Result<T, crate::engine::EngineError> {
+pub fn guarded<T>(f: impl FnOnce() -> Result<T, crate::engine::EngineError>) -> Result<T, crate::engine::EngineError> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<&str>()
@@ -160,9 +158,11 @@ mod tests {
         let compute = Compute::new(1).unwrap();
         let (hold, held) = mpsc::channel::<()>();
         let (tx, rx) = mpsc::channel();
-        compute.spawn(Class::Decode, move || {
+        compute
+            .spawn(Class::Decode, move || {
                 let _ = held.recv();
-            }).unwrap();
+            })
+            .unwrap();
         for (class, name) in [(Class::Prefill, "prefill"), (Class::Decode, "decode")] {
             let tx = tx.clone();
             compute.spawn(class, move || tx.send(name).unwrap()).unwrap();
@@ -177,9 +177,11 @@ mod tests {
         let compute = Compute::new(1).unwrap();
         let (hold, held) = mpsc::channel::<()>();
         let (tx, rx) = mpsc::channel();
-        compute.spawn(Class::Check, move || {
+        compute
+            .spawn(Class::Check, move || {
                 let _ = held.recv();
-            }).unwrap();
+            })
+            .unwrap();
         compute.spawn(Class::Decode, move || tx.send(()).unwrap()).unwrap();
         assert_eq!(rx.recv_timeout(WAIT), Ok(()));
         drop(hold);
@@ -208,7 +210,8 @@ mod tests {
         compute
             .spawn(Class::Decode, move || {
                 // SAFETY: a call without pointers about the calling thread.
-                let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, libc::syscall(libc::SYS_gettid) as libc::id_t) };
+                let nice =
+                    unsafe { libc::getpriority(libc::PRIO_PROCESS, libc::syscall(libc::SYS_gettid) as libc::id_t) };
                 tx.send(nice).unwrap();
             })
             .unwrap();

@@ -12,9 +12,7 @@ use crate::{
     rows::RowStore,
     submitter::SubmitResult,
 };
-use assay_primitives::{
-    digest, Answer, JobInput, JobSpec, Role, StageCommitment, StageRef, WorkCtx, WorkerSignature,
-};
+use assay_primitives::{digest, Answer, JobInput, JobSpec, Role, StageCommitment, StageRef, WorkCtx, WorkerSignature};
 use codec::{Decode, Encode};
 use parking_lot::Mutex;
 use polkadot_sdk::{sp_core::H256, sp_io::hashing::blake2_256};
@@ -195,10 +193,9 @@ pub fn work_ctx(genesis: H256, at: &StageRef, spec: &JobSpec, role: Role) -> Wor
 fn statement(answer: &Answer) -> H256 {
     let plain = match answer {
         // sr25519 signatures differ each time: the handoff is evidence, not part of the statement.
-        Answer::Commit { at, commitment } => Answer::Commit {
-            at: *at,
-            commitment: StageCommitment { upstream: None, ..commitment.clone() },
-        },
+        Answer::Commit { at, commitment } => {
+            Answer::Commit { at: *at, commitment: StageCommitment { upstream: None, ..commitment.clone() } }
+        }
         other => other.clone(),
     };
     H256(blake2_256(&plain.encode()))
@@ -237,9 +234,10 @@ impl Context {
     pub fn sign_handoff(&self, worker: assay_primitives::AccountId, at: StageRef, spec: &JobSpec, due: HandoffDue) {
         let ctx = work_ctx(self.genesis, &at, spec, Role::Executor);
         let this = self.clone();
-        self.beside(move |this| this.handoff(&worker, &ctx, due), move |result| {
-            this.emit(Event::HandedOff { at, result })
-        });
+        self.beside(
+            move |this| this.handoff(&worker, &ctx, due),
+            move |result| this.emit(Event::HandedOff { at, result }),
+        );
     }
 
     fn handoff(
@@ -262,9 +260,10 @@ impl Context {
         let at = answer.at();
         let ctx = work_ctx(self.genesis, &at, spec, Role::Executor);
         let this = self.clone();
-        self.beside(move |this| this.journal_answer(&ctx, answer, root), move |result| {
-            this.emit(Event::Answered { at, result })
-        });
+        self.beside(
+            move |this| this.journal_answer(&ctx, answer, root),
+            move |result| this.emit(Event::Answered { at, result }),
+        );
     }
 
     fn journal_answer(&self, ctx: &WorkCtx, answer: Answer, root: Option<H256>) -> Result<Answer, SignError> {
@@ -285,7 +284,7 @@ impl Context {
     ) {
         let this = self.clone();
         if let Some(text) = self.alarm.get() {
-            return done(Err(SignError::Alarm(text)))
+            return done(Err(SignError::Alarm(text)));
         }
         let task = tokio::task::spawn_blocking(move || f(&this));
         tokio::spawn(async move {

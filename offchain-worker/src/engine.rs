@@ -79,7 +79,7 @@ impl Rows {
             Self::Hidden { width, values } => {
                 let w = *width as usize;
                 Self::Hidden { width: *width, values: values[from * w..to * w].to_vec() }
-            },
+            }
         }
     }
 
@@ -88,8 +88,9 @@ impl Rows {
     pub fn append(&mut self, more: &Self) -> bool {
         match (self, more) {
             (Self::Ids(a), Self::Ids(b)) => a.extend_from_slice(b),
-            (Self::Hidden { width: w, values: a }, Self::Hidden { width, values: b }) if w == width =>
-                a.extend_from_slice(b),
+            (Self::Hidden { width: w, values: a }, Self::Hidden { width, values: b }) if w == width => {
+                a.extend_from_slice(b)
+            }
             _ => return false,
         }
         true
@@ -107,9 +108,9 @@ impl Rows {
     pub fn leaves(&self, mut leaf: impl FnMut(Digest)) {
         match self {
             Self::Ids(ids) => ids.iter().for_each(|id| leaf(leaf_hash::<Blake2b>(&[&id.to_le_bytes()]))),
-            Self::Hidden { width, values } => values
-                .chunks_exact((*width).max(1) as usize)
-                .for_each(|row| leaf(row_leaf::<Blake2b>(row))),
+            Self::Hidden { width, values } => {
+                values.chunks_exact((*width).max(1) as usize).for_each(|row| leaf(row_leaf::<Blake2b>(row)))
+            }
         }
     }
 

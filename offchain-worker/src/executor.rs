@@ -113,10 +113,10 @@ impl Executors {
         view: &Arc<JobView>,
     ) -> Result<(), EngineError> {
         if self.runs.contains_key(&at) {
-            return Ok(())
+            return Ok(());
         }
         let Some(stage) = view.stages.get(at.stage as usize) else {
-            return Err(EngineError::Failed(format!("the job has no stage {}", at.stage)))
+            return Err(EngineError::Failed(format!("the job has no stage {}", at.stage)));
         };
         let unknown = || EngineError::Failed("the prompt is not inline".into());
         let spec = StageSpec::of(&view.spec, stage.span).ok_or_else(unknown)?;
@@ -161,7 +161,7 @@ impl Executors {
     pub fn refresh(&mut self, job: &JobHash, view: &Arc<JobView>) {
         for (at, run) in self.runs.range_mut(StageRef { job: *job, attempt: 0, stage: 0 }..) {
             if at.job != *job {
-                break
+                break;
             }
             if view.attempt == at.attempt && view.stages.len() == run.view.stages.len() {
                 run.view = view.clone();
@@ -175,7 +175,7 @@ impl Executors {
         if let (Phase::Computing, Some(reason)) = (&run.phase, run.ring.broken()) {
             log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: {reason}", at.job, at.stage);
             run.phase = Phase::Failed;
-            return
+            return;
         }
         if let Some(due) = run.ring.handoff_due() {
             if due.last {
@@ -197,7 +197,7 @@ impl Executors {
             if compute.spawn(class, piece).is_err() {
                 run.phase = Phase::Failed;
             }
-            return
+            return;
         }
         if matches!(run.phase, Phase::Computing) {
             if let Some(engine) = run.ring.take_finished() {
@@ -230,12 +230,12 @@ impl Executors {
                     self.frame(ctx, identity, at);
                 }
                 self.advance(ctx, identity, at);
-            },
+            }
             Err(error) => {
                 log::error!(target: crate::LOG_TARGET, "job {:?}, stage {}: {error}", at.job, at.stage);
                 ctx.metrics.failed();
                 run.phase = Phase::Failed;
-            },
+            }
         }
     }
 
@@ -245,7 +245,7 @@ impl Executors {
         let generated = run.ring.generated();
         let complete = run.ring.is_complete();
         if run.streamed == generated.len() || (!complete && run.framed.elapsed() < FRAME_EVERY) {
-            return
+            return;
         }
         while run.streamed < generated.len() {
             let end = generated.len().min(run.streamed + MAX_FRAME_IDS);
@@ -254,13 +254,14 @@ impl Executors {
                 true => run.ring.output().root(),
                 false => Rows::Ids(run.ring.ids()[..run.ring.spec().prompt.len() + end].to_vec()).root(),
             };
-            let digest = digest::token_frame(&work_ctx(ctx.genesis, &at, &run.view.spec, Role::Executor), end as u32, root);
+            let digest =
+                digest::token_frame(&work_ctx(ctx.genesis, &at, &run.view.spec, Role::Executor), end as u32, root);
             let signature = match ctx.keys.sign_digest(&identity.worker, digest) {
                 Ok(signature) => signature,
                 Err(error) => {
                     log::error!(target: crate::LOG_TARGET, "cannot sign a token frame: {error}");
-                    return
-                },
+                    return;
+                }
             };
             let frame = TokenFrame { at, seq: end as u32, ids: generated[run.streamed..end].to_vec(), signature };
             run.streamed = end;
@@ -284,11 +285,11 @@ impl Executors {
                 run.handoffs.insert(handoff.n_rows, handoff.clone());
                 let to = run.ring.downstream_of();
                 self.out.extend(send(ctx, identity, &run.view, to, handoff_message(at, &handoff)));
-            },
+            }
             Err(error) => {
                 run.phase = Phase::Failed;
                 refused(ctx, error);
-            },
+            }
         }
     }
 
@@ -309,17 +310,17 @@ impl Executors {
                     Accepted::New => {
                         run.heard = Instant::now();
                         self.advance(ctx, identity, to);
-                    },
-                    Accepted::Known => {},
+                    }
+                    Accepted::Known => {}
                     Accepted::Gap(_) => self.want(ctx, identity, to),
                     Accepted::Wrong(reason) => {
                         log::debug!(target: crate::LOG_TARGET, "job {:?}, stage {}: {reason}", to.job, to.stage);
                         if let Some(peer) = &from {
                             ctx.transport.report(peer, Misbehaviour::WrongContent);
                         }
-                    },
+                    }
                 }
-            },
+            }
             RingMessage::Handoff { at, n_rows, root, last, signature } => {
                 let Some((to, run)) = self.downstream(&at, worker) else { return };
                 let producer = work_ctx(ctx.genesis, &at, &run.view.spec, Role::Executor);
@@ -328,21 +329,21 @@ impl Executors {
                     if let Some(peer) = &from {
                         ctx.transport.report(peer, Misbehaviour::BadSignature);
                     }
-                    return
+                    return;
                 }
                 run.heard = Instant::now();
                 run.ring.accept_handoff(SignedHandoff { n_rows, root, last, signature });
                 self.advance(ctx, identity, to);
-            },
+            }
             RingMessage::Want { at, from: position } => {
                 let Some(run) = self.runs.get(&at) else { return };
                 let to = run.ring.downstream_of();
                 let asker = run.view.stages.get(to.stage as usize).map(|stage| &stage.worker);
                 if worker.is_some() && worker != asker {
-                    return
+                    return;
                 }
                 if from.as_ref().is_some_and(|peer| !ctx.transport.may_want(peer)) {
-                    return
+                    return;
                 }
                 for (start, rows) in run.ring.replay_output(position) {
                     self.out.extend(send(ctx, identity, &run.view, to, RingMessage::Rows { at, start, rows }));
@@ -350,20 +351,19 @@ impl Executors {
                 for handoff in run.handoffs.values() {
                     self.out.extend(send(ctx, identity, &run.view, to, handoff_message(at, handoff)));
                 }
-            },
-            RingMessage::Hello { .. } | RingMessage::Tokens(_) | RingMessage::WantTokens { .. } => {},
+            }
+            RingMessage::Hello { .. } | RingMessage::Tokens(_) | RingMessage::WantTokens { .. } => {}
         }
     }
 
     /// The run that receives from producer `at`, if the sender may speak for it.
     fn downstream(&mut self, at: &StageRef, worker: Option<&AccountId>) -> Option<(StageRef, &mut Run)> {
         let any = StageRef { stage: 0, ..*at };
-        let stages = self.runs.range(any..).next().filter(|(known, _)| {
-            known.job == at.job && known.attempt == at.attempt
-        })?;
+        let stages =
+            self.runs.range(any..).next().filter(|(known, _)| known.job == at.job && known.attempt == at.attempt)?;
         let n = stages.1.view.stages.len() as u8;
         if at.stage >= n {
-            return None
+            return None;
         }
         let to = StageRef { stage: (at.stage + 1) % n, ..*at };
         let run = self.runs.get_mut(&to)?;
@@ -388,9 +388,9 @@ impl Executors {
         for at in all {
             self.frame(ctx, identity, at);
             let silent = self.runs.get(&at).is_some_and(|run| {
-                matches!(run.phase, Phase::Computing) &&
-                    run.ring.is_starved() &&
-                    now.duration_since(run.heard) > WANT_AFTER
+                matches!(run.phase, Phase::Computing)
+                    && run.ring.is_starved()
+                    && now.duration_since(run.heard) > WANT_AFTER
             });
             if silent {
                 self.want(ctx, identity, at);
@@ -433,8 +433,8 @@ impl Executors {
                 log::error!(target: crate::LOG_TARGET, "job {:?}, stage {}: {error}", at.job, at.stage);
                 ctx.metrics.failed();
                 run.phase = Phase::Failed;
-                return
-            },
+                return;
+            }
         };
         let (in_root, out_root) = (run.ring.input().root(), run.ring.output().root());
         if (outcome.in_root, outcome.out_root) != (in_root, out_root) {
@@ -442,7 +442,7 @@ impl Executors {
             return ctx.alarm.raise(format!(
                 "job {:?}, stage {}: the engine's boundary roots are not those of the rows that it was given and gave",
                 at.job, at.stage,
-            ))
+            ));
         }
         ctx.rows.insert(at.job, in_root, Arc::new(run.ring.input().rows().clone()));
         ctx.rows.insert(at.job, out_root, Arc::new(run.ring.output().rows().clone()));
@@ -464,7 +464,7 @@ impl Executors {
                 let mut ids = run.ring.spec().prompt.to_vec();
                 ids.resize(run.ring.input().len() as usize + 1, 0);
                 ids
-            },
+            }
             ids => ids.to_vec(),
         };
         Some((run.view.clone(), (run.ring.spec().clone(), transcript, rows)))
@@ -484,18 +484,20 @@ impl Executors {
             Ok(reference) if reference == outcome => {
                 self.confirmed = true;
                 self.commit(ctx, identity, at, outcome);
-            },
+            }
             Ok(_) => {
                 run.phase = Phase::Failed;
                 ctx.alarm.raise(format!(
                     "job {:?}, stage {}: the {} kernels and the scalar reference give different roots",
-                    at.job, at.stage, ctx.engine.backend(),
+                    at.job,
+                    at.stage,
+                    ctx.engine.backend(),
                 ));
-            },
+            }
             Err(error) => {
                 log::error!(target: crate::LOG_TARGET, "job {:?}, stage {}: {error}", at.job, at.stage);
                 run.phase = Phase::Failed;
-            },
+            }
         }
     }
 
@@ -535,16 +537,10 @@ pub fn peer_of(stage: &StageView) -> Option<PeerId> {
 }
 
 /// Sends a message to a stage's node, or gives it back if that is this node.
-fn send(
-    ctx: &Context,
-    identity: &Identity,
-    view: &JobView,
-    to: StageRef,
-    message: RingMessage,
-) -> Option<Outcome> {
+fn send(ctx: &Context, identity: &Identity, view: &JobView, to: StageRef, message: RingMessage) -> Option<Outcome> {
     let stage = view.stages.get(to.stage as usize)?;
     if stage.worker == identity.worker {
-        return Some(Outcome::Local(message))
+        return Some(Outcome::Local(message));
     }
     if !ctx.transport.send(&stage.worker, peer_of(stage), &message) {
         log::debug!(target: crate::LOG_TARGET, "job {:?}: no stream to the node of stage {}", to.job, to.stage);
@@ -566,7 +562,9 @@ fn finish(ctx: &Context, at: StageRef, engine: Box<dyn Stage>, last: Option<u32>
 /// A refusal of the journal is the last line of defence: it means that this machine was about to contradict itself.
 pub fn refused(ctx: &Context, error: SignError) {
     match error {
-        SignError::Journal(error @ crate::journal::JournalError::DoubleSign { .. }) => ctx.alarm.raise(error.to_string()),
+        SignError::Journal(error @ crate::journal::JournalError::DoubleSign { .. }) => {
+            ctx.alarm.raise(error.to_string())
+        }
         error => log::error!(target: crate::LOG_TARGET, "not signed: {error}"),
     }
 }

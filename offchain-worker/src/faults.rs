@@ -54,7 +54,7 @@ impl Engine for FaultyEngine {
                     Rows::Ids(spec.prompt.to_vec()).leaves(|leaf| out.push_hash(leaf));
                 }
                 Ok(Box::new(FaultyStage { inner, fault, out, computed: 0, t_in: spec.prompt.len() }))
-            },
+            }
             _ => Ok(inner),
         }
     }
@@ -81,14 +81,14 @@ impl Stage for FaultyStage {
         let first = self.computed == 0;
         self.computed += input.len();
         if self.fault == Fault::Silent && self.computed > self.t_in + 2 {
-            return Err(EngineError::Failed("silent on purpose".into()))
+            return Err(EngineError::Failed("silent on purpose".into()));
         }
         let mut rows = self.inner.forward(input)?;
         if self.fault == Fault::CorruptActivation && first {
             match &mut rows {
                 Rows::Hidden { values, .. } => values.iter_mut().take(1).for_each(|v| *v ^= 1 << 12),
                 // A drawn id is fed back: changing it would stop an honest engine, so only its row is changed.
-                Rows::Ids(_) => {},
+                Rows::Ids(_) => {}
             }
         }
         rows.leaves(|leaf| self.out.push_hash(leaf));

@@ -154,7 +154,8 @@ impl Journal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
 
-        let mut journal = Self { path: path.clone(), file, entries: BTreeMap::new(), records: 0, end: MAGIC.len() as u64 };
+        let mut journal =
+            Self { path: path.clone(), file, entries: BTreeMap::new(), records: 0, end: MAGIC.len() as u64 };
         if bytes.len() < MAGIC.len() && MAGIC.starts_with(&bytes) {
             // New, or torn while the magic was written: nothing was ever signed with it.
             journal.file.set_len(0).map_err(io)?;
@@ -162,10 +163,10 @@ impl Journal {
             journal.file.write_all(MAGIC).map_err(io)?;
             journal.file.sync_all().map_err(io)?;
             sync_dir(&path).map_err(io)?;
-            return Ok(journal)
+            return Ok(journal);
         }
         if !bytes.starts_with(MAGIC) {
-            return Err(JournalError::Format(path))
+            return Err(JournalError::Format(path));
         }
         let mut at = MAGIC.len();
         while at < bytes.len() {
@@ -175,7 +176,7 @@ impl Journal {
                     journal.records += 1;
                     journal.end = at as u64;
                     journal.entries.insert(entry.key, (entry.value, entry.block));
-                },
+                }
                 Parsed::Torn => break,
                 Parsed::Bad => return Err(JournalError::Damaged { path, offset: at as u64 }),
             }
@@ -213,7 +214,7 @@ impl Journal {
     pub fn record(&mut self, key: Key, value: Value, block: u32) -> Result<&Value, JournalError> {
         if let Some((known, _)) = self.entries.get(&key) {
             if known.digest != value.digest {
-                return Err(JournalError::DoubleSign { key: Box::new(key), signed: known.digest, wanted: value.digest })
+                return Err(JournalError::DoubleSign { key: Box::new(key), signed: known.digest, wanted: value.digest });
             }
         } else {
             let entry = Entry { key, value, block };
@@ -228,18 +229,13 @@ impl Journal {
     pub fn compact(&mut self, before: u32, open: impl Fn(&JobHash) -> bool) -> Result<(), JournalError> {
         self.entries.retain(|key, (_, block)| *block > before || open(&key.job));
         if self.records < 256 || self.entries.len() * 2 > self.records {
-            return Ok(())
+            return Ok(());
         }
         let path = self.path.clone();
         let io = |source| JournalError::Io { path: path.clone(), source };
         let fresh_path = self.path.with_extension("new");
-        let mut fresh = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&fresh_path)
-            .map_err(io)?;
+        let mut fresh =
+            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&fresh_path).map_err(io)?;
         lock(&fresh, &fresh_path)?;
         let mut bytes = MAGIC.to_vec();
         for (key, (value, block)) in &self.entries {
@@ -265,7 +261,7 @@ impl Journal {
         if let Err(source) = written {
             // Whatever part arrived is cut off, so that a later record does not follow garbage.
             let _ = self.file.set_len(self.end);
-            return Err(JournalError::Io { path: self.path.clone(), source })
+            return Err(JournalError::Io { path: self.path.clone(), source });
         }
         self.end += bytes.len() as u64;
         self.records += 1;
@@ -290,7 +286,7 @@ fn checksum(body: &[u8]) -> [u8; 8] {
 fn encode(entry: &Entry) -> Result<Vec<u8>, JournalError> {
     let body = entry.encode();
     if body.len() > MAX_BODY as usize {
-        return Err(JournalError::TooLarge(body.len()))
+        return Err(JournalError::TooLarge(body.len()));
     }
     let mut bytes = Vec::with_capacity(HEAD + body.len());
     bytes.extend((body.len() as u32).to_le_bytes());
@@ -304,16 +300,16 @@ fn record(bytes: &[u8]) -> Parsed {
     let len = u32::from_le_bytes(*len);
     // An append that never reached the disk may leave zeros at the end of the file.
     if bytes.iter().all(|b| *b == 0) {
-        return Parsed::Torn
+        return Parsed::Torn;
     }
     if len == 0 || len > MAX_BODY {
-        return Parsed::Bad
+        return Parsed::Bad;
     }
     let Some((sum, rest)) = rest.split_first_chunk::<8>() else { return Parsed::Torn };
     let Some(body) = rest.get(..len as usize) else { return Parsed::Torn };
     let last = rest.len() == len as usize;
     if checksum(body) != *sum {
-        return if last { Parsed::Torn } else { Parsed::Bad }
+        return if last { Parsed::Torn } else { Parsed::Bad };
     }
     match Entry::decode_all(&mut &body[..]) {
         Ok(entry) => Parsed::Entry(entry, HEAD + len as usize),

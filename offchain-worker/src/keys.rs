@@ -50,9 +50,7 @@ impl Keys {
     /// Signs an extrinsic's payload.
     pub fn sign(&self, worker: &AccountId, payload: &[u8]) -> Result<WorkerSignature, KeyError> {
         let public = sr25519::Public::from_raw(*AsRef::<[u8; 32]>::as_ref(worker));
-        self.keystore
-            .sr25519_sign(WORKER_KEY_TYPE, &public, payload)?
-            .ok_or_else(|| KeyError::Missing(worker.clone()))
+        self.keystore.sr25519_sign(WORKER_KEY_TYPE, &public, payload)?.ok_or_else(|| KeyError::Missing(worker.clone()))
     }
 }
 
@@ -68,8 +66,7 @@ pub fn verify(worker: &AccountId, digest: H256, signature: &WorkerSignature) -> 
 /// costs 2,048 rounds of hashing each time.
 pub fn insert_dev_key(keystore: &dyn Keystore, dev_seed: &str) -> Result<AccountId, KeyError> {
     let uri = format!("{dev_seed}//worker");
-    let (pair, seed) =
-        sr25519::Pair::from_string_with_seed(&uri, None).map_err(|_| KeyError::Seed(dev_seed.into()))?;
+    let (pair, seed) = sr25519::Pair::from_string_with_seed(&uri, None).map_err(|_| KeyError::Seed(dev_seed.into()))?;
     let secret = match seed {
         Some(seed) => format!("0x{}", polkadot_sdk::sp_core::hexdisplay::HexDisplay::from(&seed)),
         // A soft derivation has no seed of its own.

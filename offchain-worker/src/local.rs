@@ -72,7 +72,9 @@ impl LocalEngine {
             eos: header.eos.clone(),
         };
         let tokenizer = match package.tokenizer_json() {
-            Some(_) => Some(Tokenizer::load(&package).map_err(|e| Error::Engine(format!("model {}: {e}", model.name)))?),
+            Some(_) => {
+                Some(Tokenizer::load(&package).map_err(|e| Error::Engine(format!("model {}: {e}", model.name)))?)
+            }
             None => None,
         };
         log::info!(target: crate::LOG_TARGET, "holding model {} ({:?})", model.name, model.id);
@@ -137,7 +139,7 @@ impl Engine for LocalEngine {
         let held = self.held(&spec.model)?;
         let span = held.package.span();
         if u32::from(spec.span.first) < span.start || u32::from(spec.span.end) > span.end {
-            return Err(EngineError::UnknownSpan { model: spec.model, span: spec.span })
+            return Err(EngineError::UnknownSpan { model: spec.model, span: spec.span });
         }
         let stage = stage::Stage::open(&held.package, spec_of(spec), &self.ring).map_err(failed)?;
         Ok(Box::new(LocalStage { stage, width: held.model.width }))

@@ -33,7 +33,7 @@ impl Metrics {
             Err(error) => {
                 log::warn!(target: crate::LOG_TARGET, "no metrics: {error}");
                 None
-            },
+            }
         });
         Self(inner)
     }
@@ -84,10 +84,7 @@ impl Inner {
                 )?,
                 registry,
             )?,
-            positions: register(
-                counters("assay_inference_positions_total", "Positions computed", "class")?,
-                registry,
-            )?,
+            positions: register(counters("assay_inference_positions_total", "Positions computed", "class")?, registry)?,
             failures: register(
                 Counter::new("assay_inference_failures_total", "Tasks that failed inside the engine")?,
                 registry,
@@ -103,7 +100,10 @@ impl Inner {
             )?,
             row_bytes: register(Gauge::new("assay_inference_row_bytes", "Boundary rows kept, bytes")?, registry)?,
             alarm: register(
-                Gauge::new("assay_inference_alarm", "1 when the worker stopped because this machine contradicts itself")?,
+                Gauge::new(
+                    "assay_inference_alarm",
+                    "1 when the worker stopped because this machine contradicts itself",
+                )?,
                 registry,
             )?,
         })

@@ -43,7 +43,7 @@ impl Planner {
         let mut plan = Plan::default();
         self.tasks.retain(|duty, task| {
             match (owed.contains(duty), task.gone) {
-                (true, 0) => {},
+                (true, 0) => {}
                 // Back after a re-org: as young as this fork shows it.
                 (true, _) => (task.since, task.gone) = (number, 0),
                 (false, gone) => task.gone = gone + 1,
@@ -60,7 +60,7 @@ impl Planner {
         let mut running = self.tasks.values().filter(|task| task.started).count();
         for duty in duties {
             if running >= MAX_TASKS {
-                break
+                break;
             }
             if let Some(task) = self.tasks.get_mut(duty).filter(|task| !task.started) {
                 task.started = true;

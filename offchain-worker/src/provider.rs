@@ -119,7 +119,7 @@ impl Provider {
         for duty in plan.cancel {
             match duty {
                 // A finished stage still serves its downstream: `age_jobs` ends it with its attempt.
-                Duty::Execute(_) | Duty::Reveal(_) => {},
+                Duty::Execute(_) | Duty::Reveal(_) => {}
                 Duty::Check(at) => self.checkers.cancel(&CheckId { at, purpose: Purpose::Check }),
                 Duty::Vote(at) => self.checkers.cancel(&CheckId { at, purpose: Purpose::Vote }),
             }
@@ -127,7 +127,7 @@ impl Provider {
         let planner = &self.planner;
         self.submitter.on_block(self.at.number, self.nonce, |answer| planner.owes(&duty_of(answer)));
         if self.ctx.alarm.get().is_some() {
-            return
+            return;
         }
         for duty in plan.start {
             self.begin(duty);
@@ -160,14 +160,14 @@ impl Provider {
             match self.jobs.get(&job).and_then(JobState::view) {
                 Some(_) => {
                     self.absent.remove(&job);
-                },
+                }
                 None => {
                     let absent = self.absent.entry(job).or_default();
                     *absent += 1;
                     if *absent >= ROWS_BLOCKS {
                         self.ctx.rows.forget(&job);
                     }
-                },
+                }
             }
         }
         let (jobs, absent) = (&self.jobs, &self.absent);
@@ -191,7 +191,7 @@ impl Provider {
         let Some(role) = role_of(&duty) else { return };
         if self.ctx.answered(&at, &view.spec, role).is_some() {
             log::info!(target: crate::LOG_TARGET, "job {:?}, stage {}: answered before, says it again", at.job, at.stage);
-            return
+            return;
         }
         let started = match duty {
             Duty::Execute(_) => self.executors.start(&self.ctx, &self.identity, at, &view),
@@ -220,18 +220,20 @@ impl Provider {
         let roles = [(Role::Executor, 0), (Role::Checker, REVEAL_DELAY), (Role::Voter, REVEAL_DELAY)];
         let age = self.planner.age(&Duty::Reveal(*at), self.at.number);
         for (role, mut delay) in roles {
-            let Some(root) = self.ctx.answered(at, &view.spec, role).and_then(|evidence| evidence.root) else { continue };
-            let opened = stage.dispute.as_ref().is_some_and(|dispute| dispute.roots.contains(&root)) ||
-                stage.commit.as_ref().is_some_and(|commit| commit.root == Some(root));
+            let Some(root) = self.ctx.answered(at, &view.spec, role).and_then(|evidence| evidence.root) else {
+                continue;
+            };
+            let opened = stage.dispute.as_ref().is_some_and(|dispute| dispute.roots.contains(&root))
+                || stage.commit.as_ref().is_some_and(|commit| commit.root == Some(root));
             if opened {
-                continue
+                continue;
             }
             if let Some(dispute) = stage.dispute.as_ref().filter(|_| role == Role::Voter) {
                 let place = dispute.electorate.iter().position(|(_, worker, _)| *worker == self.identity.worker);
                 delay = place.unwrap_or(0) as u32 % 4;
             }
             if age >= delay {
-                return self.submitter.push(Answer::Reveal { at: *at, root })
+                return self.submitter.push(Answer::Reveal { at: *at, root });
             }
         }
     }
@@ -240,7 +242,7 @@ impl Provider {
     fn announce(&mut self, known: &[u8]) {
         let local = self.ctx.transport.local_peer().to_bytes();
         if known == local {
-            return
+            return;
         }
         if let Some(submission) = self.submitter.announce(self.at.number, self.nonce, local) {
             self.submit(submission);
@@ -260,7 +262,7 @@ impl Provider {
 
     fn flush(&mut self) {
         if self.ctx.alarm.get().is_some() {
-            return
+            return;
         }
         if let Some(submission) = self.submitter.next(self.at.number, self.nonce) {
             self.submit(submission);
@@ -294,7 +296,7 @@ impl Provider {
                     log::info!(target: crate::LOG_TARGET, "job {:?}, stage {}: answers {}", at.job, at.stage, name(&answer));
                     self.submitter.push(answer);
                     self.flush();
-                },
+                }
                 Err(error) => refused(&self.ctx, error),
             },
             Event::Fetched { task, result } => self.checkers.fetched(&self.ctx, task, result),
@@ -304,14 +306,14 @@ impl Provider {
                 } else if self.planner.is_settled(&duty_of_check(&task), self.at.number, self.finalized) {
                     self.checkers.settle(&self.ctx, &task);
                 }
-            },
+            }
             Event::Submitted(result) => {
                 self.ctx.metrics.submitted(result.result.is_ok());
                 if let Err(error) = &result.result {
                     log::warn!(target: crate::LOG_TARGET, "nonce {} not submitted: {error}", result.nonce);
                 }
                 self.submitter.submitted(&result);
-            },
+            }
         }
         self.settle_outcomes()
     }
@@ -333,7 +335,7 @@ impl Provider {
         loop {
             let outcomes = self.executors.outcomes();
             if outcomes.is_empty() {
-                return frames
+                return frames;
             }
             for outcome in outcomes {
                 match outcome {
@@ -343,11 +345,11 @@ impl Provider {
                         if let Some((view, given)) = self.executors.transcript(&id.at) {
                             self.checkers.confirm(&self.ctx, id.at, &view, given);
                         }
-                    },
+                    }
                     Outcome::Local(message) => {
                         let worker = self.identity.worker.clone();
                         self.executors.message(&self.ctx, &self.identity, None, Some(&worker), message);
-                    },
+                    }
                 }
             }
         }

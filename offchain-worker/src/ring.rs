@@ -64,7 +64,7 @@ impl Boundary {
     #[must_use]
     pub fn append(&mut self, more: &Rows) -> bool {
         if !self.rows.append(more) {
-            return false
+            return false;
         }
         let (list, roots) = (&mut self.list, &mut self.roots);
         more.leaves(|leaf| {
@@ -254,21 +254,21 @@ impl StageRun {
     pub fn accept(&mut self, start: u32, rows: &Rows) -> Accepted {
         let have = self.input.len();
         if rows.width() != self.input.rows().width() {
-            return Accepted::Wrong("rows of another kind or width")
+            return Accepted::Wrong("rows of another kind or width");
         }
         let end = start.saturating_add(rows.len() as u32);
         if end <= have {
-            return Accepted::Known
+            return Accepted::Known;
         }
         if start > have {
-            return Accepted::Gap(have)
+            return Accepted::Gap(have);
         }
         let fresh = rows.slice((have - start) as usize, rows.len());
         if let Some(reason) = self.refuse(&fresh) {
-            return Accepted::Wrong(reason)
+            return Accepted::Wrong(reason);
         }
         if !self.input.append(&fresh) {
-            return Accepted::Wrong("rows of another kind or width")
+            return Accepted::Wrong("rows of another kind or width");
         }
         self.note_end();
         self.settle_handoffs();
@@ -281,19 +281,19 @@ impl StageRun {
         match (fresh, self.input.rows()) {
             (Rows::Ids(ids), Rows::Ids(known)) => {
                 if ids.iter().any(|id| *id >= self.model.vocab) {
-                    return Some("an id outside of the vocabulary")
+                    return Some("an id outside of the vocabulary");
                 }
                 // Nothing follows the id that ends generation.
                 let (t_in, max_new) = (self.spec.prompt.len(), self.spec.max_new);
                 let mut ended = self.model.is_complete(known, t_in, max_new);
                 for (i, id) in ids.iter().enumerate() {
                     if ended {
-                        return Some("ids after the end of generation")
+                        return Some("ids after the end of generation");
                     }
                     ended = self.model.ends(known.len() + i + 1 - t_in, *id, max_new);
                 }
                 None
-            },
+            }
             _ => (self.input.len() as usize + fresh.len() >= most).then_some("more rows than the job has positions"),
         }
     }
@@ -301,15 +301,15 @@ impl StageRun {
     /// A handoff from upstream.
     pub fn accept_handoff(&mut self, handoff: SignedHandoff) {
         if self.is_alone() || self.upstream.is_some() {
-            return
+            return;
         }
         // Only the newest few can matter: the final one, and the next to be reached.
         if self.ahead.len() < 128 {
             match self.ahead.get(&handoff.n_rows) {
-                Some(known) if known.last => {},
+                Some(known) if known.last => {}
                 _ => {
                     self.ahead.insert(handoff.n_rows, handoff);
-                },
+                }
             }
         }
         self.settle_handoffs();
@@ -319,28 +319,30 @@ impl StageRun {
     fn settle_handoffs(&mut self) {
         while let Some(entry) = self.ahead.first_entry() {
             if *entry.key() > self.input.len() {
-                return
+                return;
             }
             let handoff = entry.remove();
             match self.input.root_at(handoff.n_rows) {
-                Some(root) if root == handoff.root =>
+                Some(root) if root == handoff.root => {
                     if handoff.last && handoff.n_rows == self.input.len() {
                         if !self.is_first() && !self.is_last() {
                             self.total = Some(handoff.n_rows);
                         }
                         if !self.ends_at(handoff.n_rows) {
-                            self.broken = Some("upstream's final handoff is over another number of rows than was computed");
+                            self.broken =
+                                Some("upstream's final handoff is over another number of rows than was computed");
                         } else {
                             self.upstream = Some(handoff);
-                            return
+                            return;
                         }
-                    },
+                    }
+                }
                 Some(_) => {
                     self.broken = Some("upstream signed another root than that of the rows it sent");
-                    return
-                },
+                    return;
+                }
                 // Not at a multiple that was kept: a handoff in between proves nothing that the final one does not.
-                None => {},
+                None => {}
             }
         }
     }
@@ -385,7 +387,7 @@ impl StageRun {
     /// The next piece of work, if there is one and the engine is free.
     pub fn next_work(&mut self) -> Option<Work> {
         if self.broken.is_some() || !self.has_work() {
-            return None
+            return None;
         }
         let engine = self.engine.take()?;
         let from = self.fed as usize;
@@ -401,23 +403,23 @@ impl StageRun {
         if !self.is_last() {
             let start = self.output.len();
             if start + out.len() as u32 != self.fed || !self.output.append(&out) {
-                return Err("the engine returned another number or kind of rows than it was given")
+                return Err("the engine returned another number or kind of rows than it was given");
             }
-            return Ok(Produced { rows: Some((start, out)), drawn: Vec::new() })
+            return Ok(Produced { rows: Some((start, out)), drawn: Vec::new() });
         }
         let Rows::Ids(drawn) = out else { return Err("the engine's last stage returned no ids") };
         let t_in = self.spec.prompt.len() as u32;
         let expected = (self.fed + 1).saturating_sub(t_in.max(self.output.len()));
         if drawn.len() as u32 != expected {
-            return Err("the engine drew another number of ids than the positions it was given")
+            return Err("the engine drew another number of ids than the positions it was given");
         }
         if drawn.is_empty() {
-            return Ok(Produced::default())
+            return Ok(Produced::default());
         }
         let start = self.output.len();
         let rows = Rows::Ids(drawn.clone());
         if !self.output.append(&rows) || (self.is_alone() && !self.input.append(&rows)) {
-            return Err("the engine's last stage returned no ids")
+            return Err("the engine's last stage returned no ids");
         }
         self.note_end();
         self.settle_handoffs();
@@ -439,7 +441,7 @@ impl StageRun {
     /// The handoff that is now due to be signed, if one is: over the newest multiple of [`HANDOFF_EVERY`], or the final one.
     pub fn handoff_due(&mut self) -> Option<HandoffDue> {
         if self.is_alone() {
-            return None
+            return None;
         }
         let last = self.output_complete();
         let n_rows = match last {
@@ -448,7 +450,7 @@ impl StageRun {
         };
         let begun = if self.is_last() { self.spec.prompt.len() as u32 } else { 0 };
         if n_rows <= begun || self.handed.is_some_and(|h| h.n_rows >= n_rows && (h.last || !last)) {
-            return None
+            return None;
         }
         let due = HandoffDue { n_rows, root: self.output.root_at(n_rows)?, last };
         self.handed = Some(due);
@@ -459,10 +461,7 @@ impl StageRun {
     pub fn replay_output(&self, from: u32) -> Vec<(u32, Rows)> {
         let rows = self.output.rows();
         let step = chunk_rows(rows.width());
-        (from as usize..rows.len())
-            .step_by(step)
-            .map(|start| (start as u32, rows.slice(start, start + step)))
-            .collect()
+        (from as usize..rows.len()).step_by(step).map(|start| (start as u32, rows.slice(start, start + step))).collect()
     }
 
     /// The engine's state, once everything is computed and the upstream's final handoff is there: only then can the stage
@@ -470,7 +469,7 @@ impl StageRun {
     pub fn take_finished(&mut self) -> Option<Box<dyn Stage>> {
         let computed = self.total.is_some_and(|n| self.fed == n) && self.output_complete();
         if computed && self.broken.is_none() && (self.is_alone() || self.upstream.is_some()) {
-            return self.engine.take()
+            return self.engine.take();
         }
         None
     }

@@ -1,8 +1,8 @@
 //! Tests of the ring's state machine: stages fed by hand, in every order that a network can bring about.
 
 use super::*;
-use crate::tests::toy::{self, Toy};
 use crate::engine::Engine;
+use crate::tests::toy::{self, Toy};
 use assay_primitives::JobSpec;
 use polkadot_sdk::sp_core::sr25519;
 use proptest::prelude::*;
@@ -61,7 +61,7 @@ fn run(spec: &JobSpec, n: u8, mut dice: impl FnMut() -> u8) -> Vec<StageRun> {
                     handoffs[i].push(h.clone());
                 }
                 match dice() % 8 {
-                    0 => {},
+                    0 => {}
                     1 => wires[i].extend([packet.clone(), packet]),
                     2 => wires[i].insert(0, packet),
                     _ => wires[i].push(packet),
@@ -75,7 +75,7 @@ fn run(spec: &JobSpec, n: u8, mut dice: impl FnMut() -> u8) -> Vec<StageRun> {
             }
         }
         if stages.iter().all(|s| s.missing().is_none()) && quiet {
-            return stages
+            return stages;
         }
         if quiet {
             // Silence: everyone asks its upstream again.
@@ -128,10 +128,13 @@ fn a_long_prompt_goes_in_chunks_and_signs_every_32_rows() {
     let spec = toy::job_spec(&prompt, 50, 1, 1);
     let mut first = stage(&spec, 2, 0);
     let packets = work(&mut first);
-    let rows: Vec<_> = packets.iter().filter_map(|p| if let Packet::Rows(s, r) = p { Some((*s, r.len())) } else { None }).collect();
+    let rows: Vec<_> =
+        packets.iter().filter_map(|p| if let Packet::Rows(s, r) = p { Some((*s, r.len())) } else { None }).collect();
     assert_eq!(rows, [(0, 128), (128, 128), (256, 44)]);
-    let signed: Vec<_> =
-        packets.iter().filter_map(|p| if let Packet::Handoff(h) = p { Some((h.n_rows, h.last)) } else { None }).collect();
+    let signed: Vec<_> = packets
+        .iter()
+        .filter_map(|p| if let Packet::Handoff(h) = p { Some((h.n_rows, h.last)) } else { None })
+        .collect();
     assert_eq!(signed, [(128, false), (256, false), (288, false)]);
     check(&spec, run(&spec, 3, || 7));
 }

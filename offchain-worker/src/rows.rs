@@ -50,11 +50,11 @@ impl RowStore {
     pub fn insert(&self, job: JobHash, root: H256, rows: Arc<Rows>) {
         let bytes = rows.bytes();
         if bytes > self.limit {
-            return
+            return;
         }
         let mut inner = self.inner.lock();
         if inner.by_root.contains_key(&root) {
-            return
+            return;
         }
         while inner.bytes + bytes > self.limit {
             let Some((_, oldest)) = inner.by_order.pop_first() else { break };

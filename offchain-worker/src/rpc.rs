@@ -156,8 +156,12 @@ impl Rpc {
         });
         id.and_then(|id| locals.iter().find(|local| local.id == id).cloned()).ok_or_else(|| {
             let held: Vec<String> = locals.iter().map(|local| format!("{} ({:?})", local.name, local.id)).collect();
-            let held = if held.is_empty() { "none: it was started with --inference off".into() } else { held.join(", ") };
-            error(UNKNOWN_MODEL, format!("this node holds no model `{model}`; it holds {held}; inference_models lists all"))
+            let held =
+                if held.is_empty() { "none: it was started with --inference off".into() } else { held.join(", ") };
+            error(
+                UNKNOWN_MODEL,
+                format!("this node holds no model `{model}`; it holds {held}; inference_models lists all"),
+            )
         })
     }
 }
@@ -166,8 +170,10 @@ impl Rpc {
 impl InferenceRpcServer for Rpc {
     async fn subscribe_job(&self, pending: PendingSubscriptionSink, job: JobHash) -> SubscriptionResult {
         let Some((backlog, items)) = self.hub.subscribe(job) else {
-            pending.reject(error(SLOW_SUBSCRIBER, "this job has too many subscribers here; subscribe on another node")).await;
-            return Ok(())
+            pending
+                .reject(error(SLOW_SUBSCRIBER, "this job has too many subscribers here; subscribe on another node"))
+                .await;
+            return Ok(());
         };
         self.watched.add(job);
         let sink = pending.accept().await?;
@@ -178,7 +184,10 @@ impl InferenceRpcServer for Rpc {
     fn tokenize(&self, model: String, text: String) -> RpcResult<Vec<u32>> {
         let model = self.local(&model)?;
         if text.len() > MAX_TEXT {
-            return Err(error(BAD_PROMPT, format!("the text has {} bytes; at most {MAX_TEXT} are tokenized", text.len())))
+            return Err(error(
+                BAD_PROMPT,
+                format!("the text has {} bytes; at most {MAX_TEXT} are tokenized", text.len()),
+            ));
         }
         let ids = self.engine.tokenize(&model.id, &text)?;
         let most = MAX_INPUT_IDS.min(model.context.saturating_sub(1)) as usize;
@@ -198,11 +207,11 @@ impl InferenceRpcServer for Rpc {
     fn detokenize(&self, model: String, ids: Vec<u32>) -> RpcResult<String> {
         let model = self.local(&model)?;
         if let Some(id) = ids.iter().find(|id| **id >= model.vocab) {
-            return Err(error(BAD_PROMPT, format!("token id {id} is outside of the vocabulary of {}", model.vocab)))
+            return Err(error(BAD_PROMPT, format!("token id {id} is outside of the vocabulary of {}", model.vocab)));
         }
         if ids.len() > model.context as usize {
             let text = format!("{} ids are more than the model's context of {}", ids.len(), model.context);
-            return Err(error(BAD_PROMPT, text))
+            return Err(error(BAD_PROMPT, text));
         }
         Ok(self.engine.detokenize(&model.id, &ids)?)
     }
@@ -248,16 +257,12 @@ impl InferenceRpcServer for Rpc {
 }
 
 /// Writes a stream to its subscriber, as fast as it reads.
-async fn forward(
-    sink: SubscriptionSink,
-    backlog: Vec<StreamItem>,
-    mut items: tokio::sync::mpsc::Receiver<StreamItem>,
-) {
+async fn forward(sink: SubscriptionSink, backlog: Vec<StreamItem>, mut items: tokio::sync::mpsc::Receiver<StreamItem>) {
     let mut ended = false;
     for item in backlog {
         ended = is_last(&item);
         if send(&sink, &item).await.is_err() {
-            return
+            return;
         }
     }
     while !ended {
@@ -269,15 +274,15 @@ async fn forward(
             Some(item) => {
                 ended = is_last(&item);
                 if send(&sink, &item).await.is_err() {
-                    return
+                    return;
                 }
-            },
+            }
             // The sender was dropped before the end: the buffer had run full.
             None => {
                 let message = "the subscriber reads slower than the job runs; subscribe again to get what was streamed";
                 let _ = send(&sink, &StreamItem::Error { code: SLOW_SUBSCRIBER, message: message.into() }).await;
-                return
-            },
+                return;
+            }
         }
     }
 }

@@ -6,12 +6,12 @@
 use crate::{
     chain::{read_job, At, Chain, Identity, JobState, Snapshot, Watched},
     context::{Context, Event},
+    keys::Keys,
     network::{
         messages::{hello_digest, RingMessage, TokenFrame},
         transport::Misbehaviour,
         NetEvent, ShardTransport,
     },
-    keys::Keys,
     provider::Provider,
     rpc::Status,
     stream::{Heard, StreamHub},
@@ -137,7 +137,7 @@ impl Loop<'_> {
     fn identify(&mut self, identity: Option<Identity>) {
         let service = self.service;
         if self.provider.as_ref().map(Provider::identity) == identity.as_ref() {
-            return
+            return;
         }
         let Some((ctx, pool)) = &service.acting else { return };
         self.provider = identity.map(|identity| {
@@ -159,7 +159,7 @@ impl Loop<'_> {
         match self.service.keys.sign_digest(&worker, digest) {
             Ok(signature) => {
                 self.service.transport.send_to(peer, &RingMessage::Hello { worker, signature });
-            },
+            }
             Err(error) => log::error!(target: crate::LOG_TARGET, "{error}"),
         }
     }
@@ -168,7 +168,7 @@ impl Loop<'_> {
     /// streams that it happens to have.
     fn keep(&mut self, snapshot: &Snapshot) {
         if self.provider.is_none() {
-            return
+            return;
         }
         let local = self.service.transport.local_peer();
         let peers: HashSet<PeerId> = snapshot
@@ -195,8 +195,8 @@ impl Loop<'_> {
             NetEvent::Opened(peer) => self.greet(&peer),
             NetEvent::Identified(peer, worker) => {
                 log::debug!(target: crate::LOG_TARGET, "{peer} acts for worker {worker}");
-            },
-            NetEvent::Closed(_) => {},
+            }
+            NetEvent::Closed(_) => {}
             NetEvent::Message(peer, _, RingMessage::Tokens(frame)) => self.on_frame(peer, frame),
             NetEvent::Message(peer, _, RingMessage::WantTokens { job, attempt, from }) => {
                 if self.service.transport.may_want(&peer) {
@@ -204,19 +204,19 @@ impl Loop<'_> {
                         self.service.transport.send_to(&peer, &RingMessage::Tokens(frame));
                     }
                 }
-            },
+            }
             NetEvent::Message(peer, worker, message) => {
                 let Some(provider) = &mut self.provider else { return };
                 let frames = provider.on_message(peer, worker.as_ref(), message);
                 self.stream(frames);
-            },
+            }
         }
     }
 
     fn on_frame(&mut self, peer: PeerId, frame: TokenFrame) {
         match self.service.hub.frame(&frame) {
             Heard::New => self.service.transport.broadcast(&RingMessage::Tokens(frame), Some(&peer)),
-            Heard::Quiet => {},
+            Heard::Quiet => {}
             Heard::Unknown => self.look_up(frame.at.job),
             Heard::Forged => self.service.transport.report(&peer, Misbehaviour::BadSignature),
         }
@@ -227,7 +227,7 @@ impl Loop<'_> {
         self.service.watched.add(job);
         let Some(at) = self.at else { return };
         if self.looked_up.len() >= 64 || !self.looked_up.insert(job) {
-            return
+            return;
         }
         let (chain, found) = (self.service.chain.clone(), self.found.clone());
         tokio::task::spawn_blocking(move || {
@@ -245,7 +245,7 @@ impl Loop<'_> {
             // Not yet, on this node: the next frame looks again, the next block counts.
             JobState::Absent => {
                 self.looked_up.remove(&job);
-            },
+            }
             state => self.service.hub.job(&job, &state, self.at.map_or(0, |at| at.number), self.finalized),
         }
     }

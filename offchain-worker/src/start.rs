@@ -33,10 +33,7 @@ use polkadot_sdk::{
     sp_consensus::SyncOracle,
     sp_core::H256,
     sp_keystore::KeystorePtr,
-    sp_runtime::{
-        traits::Block as BlockT,
-        transaction_validity::TransactionSource,
-    },
+    sp_runtime::{traits::Block as BlockT, transaction_validity::TransactionSource},
     substrate_prometheus_endpoint::Registry,
 };
 use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
@@ -162,7 +159,7 @@ where
                     log::error!(target: crate::LOG_TARGET, "this node does not act as provider: {error}");
                     self.status.write().alarm = Some(error.to_string());
                     None
-                },
+                }
             },
         };
         let follower = follow::<B, C>(

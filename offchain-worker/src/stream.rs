@@ -4,12 +4,7 @@
 //! late subscriber gets what was already streamed. Tokens are provisional: what counts is the receipt at the end.
 
 use crate::{
-    chain::JobState,
-    context::work_ctx,
-    engine::Engine,
-    keys,
-    network::messages::TokenFrame,
-    receipt::ReceiptView,
+    chain::JobState, context::work_ctx, engine::Engine, keys, network::messages::TokenFrame, receipt::ReceiptView,
 };
 use assay_exact::{
     hash::Blake2b,
@@ -155,7 +150,7 @@ impl StreamHub {
         let stream = inner.stream(job);
         stream.subscribers.retain(|subscriber| !subscriber.is_closed());
         if stream.subscribers.len() >= MAX_SUBSCRIBERS {
-            return None
+            return None;
         }
         let (tx, rx) = mpsc::channel(MAX_WAITING);
         if !stream.ended {
@@ -172,12 +167,12 @@ impl StreamHub {
         let (genesis, engine) = (inner.genesis, inner.engine.clone());
         let stream = inner.stream(frame.at.job);
         if stream.ended {
-            return Heard::Quiet
+            return Heard::Quiet;
         }
         let known = stream.view.as_ref().is_some_and(|view| view.attempt == frame.at.attempt);
         if !known {
             stream.keep_ahead(frame);
-            return Heard::Unknown
+            return Heard::Unknown;
         }
         let heard = stream.verify(genesis, engine.as_deref(), frame);
         if heard == Heard::New {
@@ -204,7 +199,7 @@ impl StreamHub {
                     stream.push(StreamItem::Finalized { block: finalized });
                     stream.end();
                 }
-            },
+            }
             JobState::Absent => {
                 stream.absent += 1;
                 if stream.absent >= ABSENT_BLOCKS && !stream.ended {
@@ -226,7 +221,7 @@ impl StreamHub {
                     });
                     stream.end();
                 }
-            },
+            }
         }
     }
 
@@ -348,16 +343,16 @@ impl Stream {
         let Some(view) = self.view.clone() else { return Heard::Quiet };
         let have = self.ids.len();
         if frame.seq as usize <= have {
-            return Heard::Quiet
+            return Heard::Quiet;
         }
         if frame.start() as usize > have {
             self.keep_ahead(frame);
             self.incomplete = true;
-            return Heard::Quiet
+            return Heard::Quiet;
         }
         let Some(last) = view.stages.last() else { return Heard::Quiet };
         if usize::from(frame.at.stage) + 1 != view.stages.len() || frame.seq > view.spec.max_new_tokens {
-            return Heard::Forged
+            return Heard::Forged;
         }
         let fresh = &frame.ids[have - frame.start() as usize..];
         let mut list = self.list.clone();
@@ -365,7 +360,7 @@ impl Stream {
         let ctx = work_ctx(genesis, &frame.at, &view.spec, Role::Executor);
         let signed = digest::token_frame(&ctx, frame.seq, H256(list.root()));
         if !keys::verify(&last.worker, signed, &frame.signature) {
-            return Heard::Forged
+            return Heard::Forged;
         }
         self.list = list;
         for (i, id) in fresh.iter().enumerate() {
@@ -408,7 +403,7 @@ impl TextWindow {
                 self.start = self.shown;
                 self.shown = self.ids.len();
                 new.to_string()
-            },
+            }
             None => String::new(),
         })
     }

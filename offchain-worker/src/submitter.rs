@@ -138,13 +138,13 @@ impl Submitter {
     /// The next extrinsic, if something waits and none went out in this block.
     pub fn next(&mut self, number: u32, nonce: u32) -> Option<Submission> {
         if self.last == Some(number) {
-            return None
+            return None;
         }
         let flying = |key: &AnswerKey| self.in_flight.iter().any(|flight| flight.keys.contains(key));
         let mut waiting: Vec<(u64, AnswerKey)> =
             self.pending.iter().filter(|(key, _)| !flying(key)).map(|(key, (arrival, _))| (*arrival, *key)).collect();
         if waiting.is_empty() {
-            return None
+            return None;
         }
         waiting.sort();
         waiting.truncate(MAX_ANSWERS as usize);
@@ -159,7 +159,7 @@ impl Submitter {
     /// An announcement of the peer id, if the chain has another one and none went out lately.
     pub fn announce(&mut self, number: u32, nonce: u32, peer: Vec<u8>) -> Option<Submission> {
         if self.announced.is_some_and(|block| number < block + ANNOUNCE_EVERY) {
-            return None
+            return None;
         }
         self.announced = Some(number);
         let nonce = self.cursor(nonce);

@@ -135,7 +135,7 @@ const MAX_DEPTH: u32 = 8;
 
 fn check_stage(at: &StageRef) -> Result<(), Malformed> {
     if u32::from(at.stage) >= MAX_STAGES {
-        return Err(Malformed::Range)
+        return Err(Malformed::Range);
     }
     Ok(())
 }
@@ -143,7 +143,7 @@ fn check_stage(at: &StageRef) -> Result<(), Malformed> {
 fn check_rows(start: u32, rows: &Rows) -> Result<(), Malformed> {
     let wide = matches!(rows, Rows::Hidden { width, .. } if *width > MAX_WIDTH);
     if rows.is_empty() || wide || !rows.is_well_formed() || rows.bytes() > MAX_ROWS_BYTES {
-        return Err(Malformed::Rows)
+        return Err(Malformed::Rows);
     }
     match (rows.len() as u32).checked_add(start) {
         Some(end) if end <= MAX_POSITIONS => Ok(()),
@@ -155,38 +155,39 @@ impl RingMessage {
     /// Reads a notification. Total: any bytes give a message within its limits, or the reason.
     pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         if bytes.len() as u64 > MAX_NOTIFICATION {
-            return Err(Malformed::Range)
+            return Err(Malformed::Range);
         }
         let message = Self::decode_all_with_depth_limit(MAX_DEPTH, &mut &bytes[..]).map_err(|_| Malformed::Codec)?;
         match &message {
-            Self::Hello { .. } => {},
+            Self::Hello { .. } => {}
             Self::Rows { at, start, rows } => {
                 check_stage(at)?;
                 check_rows(*start, rows)?;
-            },
+            }
             Self::Handoff { at, n_rows, .. } => {
                 check_stage(at)?;
                 if *n_rows == 0 || *n_rows > MAX_POSITIONS {
-                    return Err(Malformed::Range)
+                    return Err(Malformed::Range);
                 }
-            },
+            }
             Self::Want { at, from } => {
                 check_stage(at)?;
                 if *from > MAX_POSITIONS {
-                    return Err(Malformed::Range)
+                    return Err(Malformed::Range);
                 }
-            },
+            }
             Self::Tokens(frame) => {
                 check_stage(&frame.at)?;
                 let n = frame.ids.len();
                 if n == 0 || n > MAX_FRAME_IDS || (frame.seq as usize) < n || frame.seq > MAX_NEW_TOKENS {
-                    return Err(Malformed::Range)
+                    return Err(Malformed::Range);
                 }
-            },
-            Self::WantTokens { from, .. } =>
+            }
+            Self::WantTokens { from, .. } => {
                 if *from > MAX_NEW_TOKENS {
-                    return Err(Malformed::Range)
-                },
+                    return Err(Malformed::Range);
+                }
+            }
         }
         Ok(message)
     }
@@ -197,7 +198,7 @@ impl RowsRequest {
     pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let request = Self::decode_all(&mut &bytes[..]).map_err(|_| Malformed::Codec)?;
         if request.from >= MAX_POSITIONS {
-            return Err(Malformed::Range)
+            return Err(Malformed::Range);
         }
         Ok(request)
     }
@@ -206,12 +207,11 @@ impl RowsRequest {
 impl RowsResponse {
     /// Reads the response to a request from row `from` on.
     pub fn read(bytes: &[u8], from: u32) -> Result<Self, Malformed> {
-        let response =
-            Self::decode_all_with_depth_limit(MAX_DEPTH, &mut &bytes[..]).map_err(|_| Malformed::Codec)?;
+        let response = Self::decode_all_with_depth_limit(MAX_DEPTH, &mut &bytes[..]).map_err(|_| Malformed::Codec)?;
         if let Some(rows) = &response.rows {
             check_rows(from, rows)?;
             if response.total > MAX_POSITIONS || from + rows.len() as u32 > response.total {
-                return Err(Malformed::Range)
+                return Err(Malformed::Range);
             }
         }
         Ok(response)
@@ -273,7 +273,10 @@ mod tests {
         assert_eq!(rows(0, Rows::Ids(vec![])), Err(Malformed::Rows));
         assert_eq!(rows(0, Rows::Hidden { width: 0, values: vec![1] }), Err(Malformed::Rows));
         assert_eq!(rows(0, Rows::Hidden { width: 4, values: vec![1; 6] }), Err(Malformed::Rows));
-        assert_eq!(rows(0, Rows::Hidden { width: MAX_WIDTH + 1, values: vec![1; MAX_WIDTH as usize + 1] }), Err(Malformed::Rows));
+        assert_eq!(
+            rows(0, Rows::Hidden { width: MAX_WIDTH + 1, values: vec![1; MAX_WIDTH as usize + 1] }),
+            Err(Malformed::Rows)
+        );
         assert_eq!(rows(MAX_POSITIONS, Rows::Ids(vec![1])), Err(Malformed::Range));
         assert_eq!(rows(u32::MAX, Rows::Ids(vec![1])), Err(Malformed::Range));
         let stage = StageRef { stage: MAX_STAGES as u8, ..at() };

@@ -77,10 +77,11 @@ impl Peers {
         let mut peers = self.inner.write();
         let Some(peer) = peers.get_mut(peer) else { return false };
         let now = Instant::now();
-        peer.wants = (peer.wants + now.duration_since(peer.seen).as_secs_f64() * WANTS_PER_SECOND).min(WANTS_PER_SECOND);
+        peer.wants =
+            (peer.wants + now.duration_since(peer.seen).as_secs_f64() * WANTS_PER_SECOND).min(WANTS_PER_SECOND);
         peer.seen = now;
         if peer.wants < 1.0 {
-            return false
+            return false;
         }
         peer.wants -= 1.0;
         true
@@ -93,7 +94,7 @@ impl Peers {
             Some(peer) => {
                 peer.sink.send_sync_notification(bytes);
                 true
-            },
+            }
             None => false,
         }
     }

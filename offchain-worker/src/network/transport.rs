@@ -141,7 +141,7 @@ impl ShardTransport for ScTransport {
         let bytes = message.encode();
         let proven = self.peers.of_worker(worker);
         if proven.is_empty() {
-            return peer.is_some_and(|peer| self.peers.send(&peer, bytes))
+            return peer.is_some_and(|peer| self.peers.send(&peer, bytes));
         }
         proven.iter().fold(false, |sent, peer| self.peers.send(peer, bytes.clone()) || sent)
     }
@@ -228,17 +228,18 @@ async fn fetch_all(
         let rows = response.rows.ok_or(FetchError::Unknown)?;
         match &mut all {
             None => all = Some(rows),
-            Some(all) =>
+            Some(all) => {
                 if !all.append(&rows) {
-                    return Err(FetchError::Wrong)
-                },
+                    return Err(FetchError::Wrong);
+                }
+            }
         }
         let rows = all.as_ref().ok_or(FetchError::Wrong)?;
         if rows.len() as u32 >= response.total {
             return match rows.root() == root {
                 true => all.ok_or(FetchError::Wrong),
                 false => Err(FetchError::Wrong),
-            }
+            };
         }
     }
 }
@@ -258,7 +259,7 @@ async fn serve_rows(requests: async_channel::Receiver<IncomingRequest>, store: R
 /// As many of the rows asked for as fit in one response.
 pub fn answer(store: &RowStore, request: RowsRequest) -> RowsResponse {
     let Some(rows) = store.get(&request.root).filter(|rows| (request.from as usize) < rows.len()) else {
-        return RowsResponse { total: 0, rows: None }
+        return RowsResponse { total: 0, rows: None };
     };
     let bytes = rows.width().unwrap_or(1).max(1) as usize * 4;
     let fit = (MAX_ROWS_BYTES / bytes).max(1);
@@ -279,43 +280,44 @@ async fn read_ring(
         let event = match event {
             NotificationEvent::ValidateInboundSubstream { result_tx, .. } => {
                 let _ = result_tx.send(ValidationResult::Accept);
-                continue
-            },
+                continue;
+            }
             NotificationEvent::NotificationStreamOpened { peer, .. } => match notifications.message_sink(&peer) {
                 Some(sink) => {
                     peers.open(peer, sink);
                     NetEvent::Opened(peer)
-                },
+                }
                 None => continue,
             },
             NotificationEvent::NotificationStreamClosed { peer } => {
                 peers.close(&peer);
                 NetEvent::Closed(peer)
-            },
+            }
             NotificationEvent::NotificationReceived { peer, notification } => match RingMessage::read(&notification) {
                 Ok(RingMessage::Hello { worker, signature }) => {
                     let digest = hello_digest(genesis, &peer.to_bytes(), &worker);
                     if !keys::verify(&worker, digest, &signature) {
                         punish(&*network, &peers, &ring, &peer, Misbehaviour::BadSignature);
-                        continue
+                        continue;
                     }
                     peers.identify(&peer, worker.clone());
                     NetEvent::Identified(peer, worker)
-                },
+                }
                 Ok(message) => NetEvent::Message(peer, peers.worker(&peer), message),
                 Err(_) => {
                     punish(&*network, &peers, &ring, &peer, Misbehaviour::Malformed);
-                    continue
-                },
+                    continue;
+                }
             },
         };
         match events.try_send(event) {
-            Ok(()) => {},
+            Ok(()) => {}
             // A flood, or a worker that is restarting: streams' state must not be lost, messages may.
-            Err(mpsc::error::TrySendError::Full(event)) =>
+            Err(mpsc::error::TrySendError::Full(event)) => {
                 if !matches!(event, NetEvent::Message(..)) && events.send(event).await.is_err() {
-                    return
-                },
+                    return;
+                }
+            }
             Err(mpsc::error::TrySendError::Closed(_)) => return,
         }
     }

@@ -152,10 +152,12 @@ async fn a_node_restarted_in_the_middle_takes_the_stage_up_again() {
     let mut again = None;
     for _ in 0..50 {
         // The old process's last disk write may still hold the journal for a moment.
-        let start = std::panic::AssertUnwindSafe(|| Node::start("Bob", &world.chain, &world.net, engine.clone(), world.dir.path(), peer));
+        let start = std::panic::AssertUnwindSafe(|| {
+            Node::start("Bob", &world.chain, &world.net, engine.clone(), world.dir.path(), peer)
+        });
         if let Ok(node) = std::panic::catch_unwind(start) {
             again = Some(node);
-            break
+            break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
@@ -173,12 +175,8 @@ async fn a_job_gone_for_a_block_in_a_reorg_is_carried_on() {
     world.chain.remove(&job);
     world.block().await;
     // The other fork has it too, under the same hash, because the hash is of its content.
-    let again = world.chain.submit(
-        view.spec.clone(),
-        &toy::spans(2),
-        &world.workers(&[0, 1]),
-        &vec![world.workers(&[2]); 2],
-    );
+    let again =
+        world.chain.submit(view.spec.clone(), &toy::spans(2), &world.workers(&[0, 1]), &vec![world.workers(&[2]); 2]);
     assert_eq!(again, job);
     assert!(world.settle(&job, 30).await, "{:?}", world.chain.view(&job));
     world.assert_right(&job);

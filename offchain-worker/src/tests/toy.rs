@@ -133,7 +133,7 @@ impl Stage for ToyStage {
             true => {
                 assert!(ids.len() <= 1, "decoding draws one id at a time");
                 Rows::Ids(ids)
-            },
+            }
             false => Rows::Hidden { width: WIDTH, values: rows },
         };
         assert!(self.output.append(&out));
@@ -212,7 +212,7 @@ fn generate_over(stages: &mut [ToyStage], spec: &StageSpec) -> Vec<u32> {
         let Rows::Ids(drawn) = &input else { panic!("the last stage draws ids") };
         ids.extend(drawn);
         if model.is_complete(&ids, spec.prompt.len(), spec.max_new) {
-            return ids[spec.prompt.len()..].to_vec()
+            return ids[spec.prompt.len()..].to_vec();
         }
     }
 }

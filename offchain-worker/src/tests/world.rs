@@ -26,8 +26,8 @@ use assay_primitives::{
     api::{CommitView, Duty, JobView, PreparedAnswer, SeatView, StageView},
     digest,
     traits::ModelInfo,
-    AccountId, Answer, Assurance, CheckVerdict, JobHash, JobPhase, JobSpec, Receipt, Role, Span, StageReceipt, StageRef,
-    WorkerSignature,
+    AccountId, Answer, Assurance, CheckVerdict, JobHash, JobPhase, JobSpec, Receipt, Role, Span, StageReceipt,
+    StageRef, WorkerSignature,
 };
 use codec::{Decode, Encode};
 use futures::{future::BoxFuture, FutureExt};
@@ -36,10 +36,7 @@ use polkadot_sdk::{sc_network::PeerId, sp_core::H256, sp_keystore::testing::Memo
 use std::{
     collections::{BTreeMap, HashSet},
     path::Path,
-    sync::{
-        atomic::AtomicU32,
-        Arc,
-    },
+    sync::{atomic::AtomicU32, Arc},
     time::Duration,
 };
 use tokio::sync::mpsc;
@@ -77,7 +74,13 @@ impl FakeChain {
     }
 
     /// Opens a job: `executors` and, for each stage, `checkers` by worker account.
-    pub fn submit(&self, spec: JobSpec, spans: &[Span], executors: &[AccountId], checkers: &[Vec<AccountId>]) -> JobHash {
+    pub fn submit(
+        &self,
+        spec: JobSpec,
+        spans: &[Span],
+        executors: &[AccountId],
+        checkers: &[Vec<AccountId>],
+    ) -> JobHash {
         let mut state = self.0.lock();
         let client = AccountId::new([0xC1; 32]);
         let job = digest::job_hash(GENESIS, &client, state.jobs.len() as u32, &spec, 1);
@@ -166,7 +169,7 @@ impl FakeChain {
                 if nonce > *expected {
                     state.pool.push((worker, nonce, answers, peer));
                 }
-                continue
+                continue;
             }
             *expected += 1;
             let controller = state.controllers[&worker].clone();
@@ -198,12 +201,10 @@ impl Job {
     fn apply(&mut self, worker: &AccountId, controller: &AccountId, answer: &Answer) -> Result<(), &'static str> {
         let at = answer.at();
         let n = self.view.stages.len();
-        let ctx = |stage: usize, role| {
-            work_ctx(GENESIS, &StageRef { stage: stage as u8, ..at }, &self.view.spec, role)
-        };
+        let ctx = |stage: usize, role| work_ctx(GENESIS, &StageRef { stage: stage as u8, ..at }, &self.view.spec, role);
         let i = at.stage as usize;
         if at.attempt != self.view.attempt || self.receipt.is_some() {
-            return Err("over")
+            return Err("over");
         }
         match answer {
             Answer::Commit { commitment, .. } => {
@@ -217,11 +218,11 @@ impl Job {
                     None => n == 1,
                 };
                 if !signed {
-                    return Err("no handoff over the input")
+                    return Err("no handoff over the input");
                 }
                 let stage = &mut self.view.stages[i];
                 if stage.worker != *worker || stage.commit.is_some() || stage.blocked {
-                    return Err("not owed")
+                    return Err("not owed");
                 }
                 stage.commit = Some(CommitView {
                     in_root: commitment.in_root,
@@ -230,7 +231,7 @@ impl Job {
                     root: None,
                 });
                 if (i + 1 == n) != commitment.output.is_some() {
-                    return Err("output from the last stage only")
+                    return Err("output from the last stage only");
                 }
                 if commitment.output.is_some() {
                     self.view.output = commitment.output.clone();
@@ -239,44 +240,44 @@ impl Job {
                     let root = |i: usize| self.view.stages[i].commit.as_ref().map(|c| (c.in_root, c.out_root));
                     for i in 0..n {
                         if root(i).map(|r| r.1) != root((i + 1) % n).map(|r| r.0) {
-                            return Err("boundaries do not join")
+                            return Err("boundaries do not join");
                         }
                     }
                     self.view.phase = JobPhase::Checking;
                     self.view.due = self.view.now + 40;
                 }
-            },
+            }
             Answer::Blocked { .. } => {
                 let stage = &mut self.view.stages[i];
                 if stage.worker != *worker || stage.commit.is_some() {
-                    return Err("not owed")
+                    return Err("not owed");
                 }
                 stage.blocked = true;
-            },
+            }
             Answer::Check { verdict, .. } => {
                 let seat = self.view.stages[i].seats.iter_mut().find(|s| s.worker == *worker).ok_or("no seat")?;
                 if seat.answer.replace(*verdict).is_some() {
-                    return Err("answered before")
+                    return Err("answered before");
                 }
                 let seats: Vec<_> = self.view.stages.iter().flat_map(|s| &s.seats).map(|s| s.answer).collect();
                 if seats.iter().all(|a| matches!(a, Some(CheckVerdict::Agree(_)))) {
                     self.view.phase = JobPhase::Revealing;
                     self.view.due = self.view.now + 40;
                 }
-            },
+            }
             Answer::Reveal { root, .. } => {
                 let stage = &self.view.stages[i];
                 let commit = stage.commit.as_ref().ok_or("nothing to open")?;
                 if commit.root.is_some() {
-                    return Err("opened before")
+                    return Err("opened before");
                 }
                 if digest::commit(&ctx(i, Role::Executor), &stage.executor, *root) != commit.digest {
-                    return Err("does not open the commitment")
+                    return Err("does not open the commitment");
                 }
                 for seat in &stage.seats {
                     let own = digest::commit(&ctx(i, Role::Checker), &seat.controller, *root);
                     if seat.answer != Some(CheckVerdict::Agree(own)) {
-                        return Err("an agreement does not open")
+                        return Err("an agreement does not open");
                     }
                 }
                 if let Some(commit) = &mut self.view.stages[i].commit {
@@ -285,11 +286,11 @@ impl Job {
                 if self.view.stages.iter().all(|s| s.commit.as_ref().is_some_and(|c| c.root.is_some())) {
                     self.settle();
                 }
-            },
+            }
             Answer::Vote { .. } => {
                 let _ = controller;
-                return Err("no dispute here")
-            },
+                return Err("no dispute here");
+            }
         }
         Ok(())
     }
@@ -334,21 +335,25 @@ impl Job {
 
     fn duties(&self, worker: &AccountId) -> Vec<Duty> {
         if self.receipt.is_some() {
-            return Vec::new()
+            return Vec::new();
         }
         let at = |i| StageRef { job: self.view.job, attempt: self.view.attempt, stage: i as u8 };
         let mut duties = Vec::new();
         for (i, stage) in self.view.stages.iter().enumerate() {
             match self.view.phase {
-                JobPhase::Running if stage.worker == *worker && stage.commit.is_none() && !stage.blocked =>
-                    duties.push(Duty::Execute(at(i))),
-                JobPhase::Checking if stage.seats.iter().any(|s| s.worker == *worker && s.answer.is_none()) =>
-                    duties.push(Duty::Check(at(i))),
+                JobPhase::Running if stage.worker == *worker && stage.commit.is_none() && !stage.blocked => {
+                    duties.push(Duty::Execute(at(i)))
+                }
+                JobPhase::Checking if stage.seats.iter().any(|s| s.worker == *worker && s.answer.is_none()) => {
+                    duties.push(Duty::Check(at(i)))
+                }
                 JobPhase::Revealing
-                    if stage.commit.as_ref().is_some_and(|c| c.root.is_none()) &&
-                        (stage.worker == *worker || stage.seats.iter().any(|s| s.worker == *worker)) =>
-                    duties.push(Duty::Reveal(at(i))),
-                _ => {},
+                    if stage.commit.as_ref().is_some_and(|c| c.root.is_none())
+                        && (stage.worker == *worker || stage.seats.iter().any(|s| s.worker == *worker)) =>
+                {
+                    duties.push(Duty::Reveal(at(i)))
+                }
+                _ => {}
             }
         }
         duties
@@ -389,15 +394,33 @@ impl Chain for FakeChain {
     fn nonce(&self, _: H256, account: &AccountId) -> Result<u32, ChainError> {
         Ok(self.0.lock().nonces.get(account).copied().unwrap_or(0))
     }
-    fn prepare_answer(&self, _: At, w: &AccountId, nonce: u32, answers: Vec<Answer>) -> Result<Option<PreparedAnswer>, ChainError> {
+    fn prepare_answer(
+        &self,
+        _: At,
+        w: &AccountId,
+        nonce: u32,
+        answers: Vec<Answer>,
+    ) -> Result<Option<PreparedAnswer>, ChainError> {
         let call = (w, nonce, answers, Vec::<u8>::new()).encode();
         Ok(Some(PreparedAnswer { payload: call.clone(), call, extension: Vec::new() }))
     }
-    fn prepare_announce(&self, _: At, w: &AccountId, nonce: u32, peer: Vec<u8>) -> Result<Option<PreparedAnswer>, ChainError> {
+    fn prepare_announce(
+        &self,
+        _: At,
+        w: &AccountId,
+        nonce: u32,
+        peer: Vec<u8>,
+    ) -> Result<Option<PreparedAnswer>, ChainError> {
         let call = (w, nonce, Vec::<Answer>::new(), peer).encode();
         Ok(Some(PreparedAnswer { payload: call.clone(), call, extension: Vec::new() }))
     }
-    fn assemble(&self, _: H256, _: &AccountId, p: PreparedAnswer, s: WorkerSignature) -> Result<Option<Vec<u8>>, ChainError> {
+    fn assemble(
+        &self,
+        _: H256,
+        _: &AccountId,
+        p: PreparedAnswer,
+        s: WorkerSignature,
+    ) -> Result<Option<Vec<u8>>, ChainError> {
         Ok(Some((p.call, s).encode()))
     }
 }
@@ -406,19 +429,20 @@ impl TxPool for FakeChain {
     fn submit(&self, _: At, extrinsic: Vec<u8>) -> BoxFuture<'static, Result<(), String>> {
         let this = self.clone();
         async move {
-            let (call, signature) = <(Vec<u8>, WorkerSignature)>::decode(&mut &extrinsic[..]).map_err(|e| e.to_string())?;
+            let (call, signature) =
+                <(Vec<u8>, WorkerSignature)>::decode(&mut &extrinsic[..]).map_err(|e| e.to_string())?;
             let entry = <(AccountId, u32, Vec<Answer>, Vec<u8>)>::decode(&mut &call[..]).map_err(|e| e.to_string())?;
             let public = polkadot_sdk::sp_core::sr25519::Public::from_raw(*AsRef::<[u8; 32]>::as_ref(&entry.0));
             if !polkadot_sdk::sp_io::crypto::sr25519_verify(&signature, &call, &public) {
-                return Err("bad signature".into())
+                return Err("bad signature".into());
             }
             let mut state = this.0.lock();
             state.submitted += 1;
             if state.nonces.get(&entry.0).copied().unwrap_or(0) > entry.1 {
-                return Err("stale".into())
+                return Err("stale".into());
             }
             if state.pool.iter().any(|(w, n, ..)| (w, n) == (&entry.0, &entry.1)) {
-                return Err("priority too low".into())
+                return Err("priority too low".into());
             }
             match state.lose.checked_sub(1) {
                 Some(left) => state.lose = left,
@@ -493,14 +517,14 @@ impl FakeNet {
             assert!(verify(worker, hello_digest(GENESIS, &from.to_bytes(), worker), signature));
             state.workers.insert((*to, from), worker.clone());
             let _ = tx.try_send(NetEvent::Identified(from, worker.clone()));
-            return true
+            return true;
         }
         state.dice = state.dice.wrapping_mul(1_103_515_245).wrapping_add(12_345);
         let roll = (state.dice >> 16) % 100;
         let Weather { lost, repeated, garbled } = state.weather;
         let worker = state.workers.get(&(*to, from)).cloned();
         if roll < lost {
-            return true
+            return true;
         }
         let mut bytes = message.encode();
         if roll < lost + garbled {
@@ -512,10 +536,10 @@ impl FakeNet {
         let copies = if roll >= 100 - repeated { 2 } else { 1 };
         for _ in 0..copies {
             match RingMessage::read(&bytes) {
-                Ok(RingMessage::Hello { .. }) => {},
+                Ok(RingMessage::Hello { .. }) => {}
                 Ok(message) => {
                     let _ = tx.try_send(NetEvent::Message(from, worker.clone(), message));
-                },
+                }
                 Err(_) => state.reports.push((from, Misbehaviour::Malformed)),
             }
         }
@@ -535,7 +559,12 @@ impl ShardTransport for FakeTransport {
     fn send(&self, worker: &AccountId, peer: Option<PeerId>, message: &RingMessage) -> bool {
         let proven: Vec<PeerId> = {
             let state = self.net.0.lock();
-            state.workers.iter().filter(|((me, _), w)| *me == self.local && *w == worker).map(|((_, p), _)| *p).collect()
+            state
+                .workers
+                .iter()
+                .filter(|((me, _), w)| *me == self.local && *w == worker)
+                .map(|((_, p), _)| *p)
+                .collect()
         };
         let targets = if proven.is_empty() { peer.into_iter().collect() } else { proven };
         targets.iter().fold(false, |sent, peer| self.net.deliver(self.local, peer, message) || sent)
@@ -561,7 +590,11 @@ impl ShardTransport for FakeTransport {
             if let (true, Rows::Hidden { values, .. }) = (wrong, &mut rows) {
                 values[0] ^= 1;
             }
-            if rows.root() == root { Ok(rows) } else { Err(FetchError::Wrong) }
+            if rows.root() == root {
+                Ok(rows)
+            } else {
+                Err(FetchError::Wrong)
+            }
         }
         .boxed()
     }
@@ -602,7 +635,14 @@ impl Drop for Node {
 
 impl Node {
     /// Starts a node whose journal lies in `dir`. Give the same name, directory and peer to restart one.
-    pub fn start(name: &str, chain: &FakeChain, net: &FakeNet, engine: Arc<dyn Engine>, dir: &Path, peer: PeerId) -> Self {
+    pub fn start(
+        name: &str,
+        chain: &FakeChain,
+        net: &FakeNet,
+        engine: Arc<dyn Engine>,
+        dir: &Path,
+        peer: PeerId,
+    ) -> Self {
         let store = Arc::new(MemoryKeystore::new());
         let worker = insert_dev_key(&*store, &format!("//{name}")).unwrap();
         let controller = AccountId::new(polkadot_sdk::sp_io::hashing::blake2_256(name.as_bytes()));
@@ -674,10 +714,9 @@ pub async fn block(chain: &FakeChain, nodes: &[&Node]) {
 pub async fn blocks_until(chain: &FakeChain, nodes: &[&Node], most: u32, mut done: impl FnMut() -> bool) -> bool {
     for _ in 0..most {
         if done() {
-            return true
+            return true;
         }
         block(chain, nodes).await;
     }
     done()
 }
-

@@ -1,0 +1,68 @@
+//! The real engine and the embedded demo model through the same network.
+
+use super::{
+    toy,
+    world::{blocks_until, FakeChain, FakeNet, Node},
+};
+use crate::{engine::Engine, local::LocalEngine};
+use assay_primitives::{CheckVerdict, JobSpec, SamplingParams, Span};
+use polkadot_sdk::sc_network::PeerId;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demo_model_over_two_nodes_gives_what_one_process_gives() {
+    let (chain, net, dir) = (FakeChain::default(), FakeNet::default(), TempDir::new().unwrap());
+    let engine = Arc::new(LocalEngine::new(&[], "auto", 1).unwrap());
+    let nodes: Vec<Node> = ["Alice", "Bob", "Charlie"]
+        .iter()
+        .map(|name| Node::start(name, &chain, &net, engine.clone(), dir.path(), PeerId::random()))
+        .collect();
+    let refs: Vec<&Node> = nodes.iter().collect();
+    blocks_until(&chain, &refs, 3, || false).await;
+
+    let model = engine.models().remove(0);
+    let prompt = engine.tokenize(&model.id, "A slice is a view into").unwrap();
+    let sampled = SamplingParams { temperature: 700, top_k: 40, top_p: 60_000, seed: [7; 32] };
+    for sampling in [SamplingParams::GREEDY, sampled] {
+        let spec = JobSpec { model: model.id, sampling, ..toy::job_spec(&prompt, 24, 0, 2) };
+        let half = model.layers / 2;
+        let spans = [Span { first: 0, end: half }, Span { first: half, end: model.layers }];
+        let executors = [nodes[0].worker.clone(), nodes[1].worker.clone()];
+        let job = chain.submit(spec, &spans, &executors, &vec![vec![nodes[2].worker.clone()]; 2]);
+        assert!(blocks_until(&chain, &refs, 200, || chain.settled(&job).is_some()).await, "{:?}", chain.view(&job));
+
+        let request = assay_engine::generate::Request {
+            prompt: prompt.clone().into(),
+            max_new: 24,
+            sampling: assay_engine::Sampling {
+                temperature: sampling.temperature,
+                top_k: sampling.top_k,
+                top_p: sampling.top_p,
+                seed: sampling.seed,
+            },
+            stages: 1,
+        };
+        let package = Arc::new(assay_engine::demo::package().unwrap());
+        let alone = assay_engine::generate::generate(
+            &package,
+            &request,
+            &assay_engine::stage::Setup::default(),
+            &mut Default::default(),
+            |_| std::ops::ControlFlow::Continue(()),
+        )
+        .unwrap();
+        assert_eq!(chain.settled(&job).unwrap().output.to_vec(), alone.generated());
+        let view = chain.view(&job);
+        assert!(view.stages.iter().flat_map(|s| &s.seats).all(|s| matches!(s.answer, Some(CheckVerdict::Agree(_)))));
+    }
+    assert!(nodes.iter().all(|node| node.alarm.get().is_none()));
+}
+
+#[test]
+fn a_package_that_is_not_there_names_its_directory() {
+    let Err(error) = LocalEngine::new(&["/nowhere/model".into()], "auto", 1) else { panic!("opened nothing") };
+    assert!(error.to_string().contains("/nowhere/model"), "{error}");
+    let Err(error) = LocalEngine::new(&[], "abacus", 1) else { panic!("unknown backend") };
+    assert!(error.to_string().contains("abacus"), "{error}");
+}
