@@ -56,8 +56,7 @@ fn measure(
     let directory = tempfile::tempdir()?;
     let package = exact::package(&shape, &directory.path().join("package"))?;
     let setup = Setup::new(Backend::detect(), threads).shared()?;
-    let mut contenders: Vec<Box<dyn Contender>> =
-        vec![Box::new(Exact::new(shape, package.clone(), setup.clone()))];
+    let mut contenders: Vec<Box<dyn Contender>> = vec![Box::new(Exact::new(shape, package.clone(), setup.clone()))];
     if with_candle {
         contenders.push(Box::new(Q8::new(shape)?));
         contenders.push(Box::new(F32::new(shape)?));

@@ -76,9 +76,7 @@ fn softmax_random_and_extreme_inputs_equals_scalar() {
                 (w, z)
             };
             let (expected, actual) = (run(&Scalar), run(kernels));
-            assert_same(&expected.0, &actual.0, || {
-                format!("{}, seed {seed}, n {n}, c {c}, r {r}", kernels.backend())
-            });
+            assert_same(&expected.0, &actual.0, || format!("{}, seed {seed}, n {n}, c {c}, r {r}", kernels.backend()));
             assert_eq!(expected.1, actual.1, "sum, seed {seed}");
             n
         });
@@ -118,9 +116,7 @@ fn soft_cap_random_and_extreme_inputs_equals_scalar() {
                 kernels.soft_cap(c_0, sigma_0, &mut s);
                 s
             };
-            assert_same(&run(&Scalar), &run(kernels), || {
-                format!("{}, seed {seed}, n {n}", kernels.backend())
-            });
+            assert_same(&run(&Scalar), &run(kernels), || format!("{}, seed {seed}, n {n}", kernels.backend()));
             n
         });
     });

@@ -8,10 +8,34 @@ mod cases;
 mod linear;
 mod rows;
 
+use std::{fs, path::Path};
+
 use assay_engine::kernels::{Backend, Kernels};
 
 /// Outputs compared per op and backend.
 const OUTPUTS: usize = 1_000_000;
+
+/// The instructions that section 3 forbids: their sums saturate, and so depend on the order of the terms.
+#[test]
+fn simd_sources_hold_no_saturating_product() {
+    fn visit(directory: &Path, files: &mut usize) {
+        for entry in fs::read_dir(directory).expect("the sources lie beside the tests") {
+            let path = entry.expect("a readable directory").path();
+            if path.is_dir() {
+                visit(&path, files);
+                continue;
+            }
+            *files += 1;
+            let source = fs::read_to_string(&path).expect("a source file");
+            for forbidden in ["maddubs_epi16", "dpbusds_epi32", "dpwssds_epi32", "hadds_epi16", "adds_epi16"] {
+                assert!(!source.contains(forbidden), "{} uses {forbidden}", path.display());
+            }
+        }
+    }
+    let mut files = 0;
+    visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kernels/simd"), &mut files);
+    assert!(files > 5, "found {files} sources");
+}
 
 /// Calls `check` for each SIMD backend of this machine, and says which ones are missing.
 fn for_each_backend(check: impl Fn(&'static dyn Kernels)) {

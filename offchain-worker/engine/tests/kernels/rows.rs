@@ -89,9 +89,7 @@ fn norm_to_random_and_extreme_inputs_equals_scalar() {
                 kernels.norm_to(&case.norm(), case.f, &case.h, &mut wide, &mut out);
                 out
             };
-            assert_same(&run(&Scalar), &run(kernels), || {
-                format!("{}, seed {seed}, n {n}", kernels.backend())
-            });
+            assert_same(&run(&Scalar), &run(kernels), || format!("{}, seed {seed}, n {n}", kernels.backend()));
             n
         });
     });
@@ -210,9 +208,7 @@ fn add_random_and_extreme_inputs_equals_scalar() {
                 kernels.add(&mut h, &y);
                 h
             };
-            assert_same(&run(&Scalar), &run(kernels), || {
-                format!("{}, seed {seed}, n {n}", kernels.backend())
-            });
+            assert_same(&run(&Scalar), &run(kernels), || format!("{}, seed {seed}, n {n}", kernels.backend()));
             n
         });
     });

@@ -5,6 +5,7 @@
 //! | `lanes` | the vector of 64-bit integers that both instruction sets offer |
 //! | `rows` | sections 4 to 8 and the linear epilogue, written once over `lanes` |
 //! | `tiles` | prefill: packing and blocking of a matrix product, over one micro-kernel per instruction set |
+//! | `scratch` | per-thread buffers for packed operands |
 //! | `avx2`, `avx512` | the implementations of `lanes`, the mat-vec of decode, the micro-kernels, attention |
 //!
 //! **Why the sums are exact.** A linear layer sums at most 2^16 products of 22 bits. AVX-512 splits an

@@ -64,14 +64,7 @@ pub(super) fn norm_a15<L: Lanes>(l: L, norm: &Norm<'_>, h: &[i32], wide: &mut [i
 
 /// Section 5, `to(f, norm)`.
 #[inline(always)]
-pub(super) fn norm_to<L: Lanes>(
-    l: L,
-    norm: &Norm<'_>,
-    f: u32,
-    h: &[i32],
-    wide: &mut [i64],
-    out: &mut [i32],
-) {
+pub(super) fn norm_to<L: Lanes>(l: L, norm: &Norm<'_>, f: u32, h: &[i32], wide: &mut [i64], out: &mut [i32]) {
     let wide = &mut wide[..h.len()];
     normalise(l, norm, h, wide);
     let shift = 30u32.saturating_add(norm.f_g).saturating_sub(f);
@@ -206,13 +199,7 @@ pub(super) fn gated<L: Lanes>(
 
 /// Section 8, ungated.
 #[inline(always)]
-pub(super) fn ungated<L: Lanes>(
-    l: L,
-    activation: Activation,
-    up: &[i32],
-    wide: &mut [i64],
-    q: &mut [i16],
-) -> i32 {
+pub(super) fn ungated<L: Lanes>(l: L, activation: Activation, up: &[i32], wide: &mut [i64], q: &mut [i16]) -> i32 {
     debug_assert_eq!(up.len(), q.len());
     let table = activation.table();
     let n = up.len();
@@ -352,33 +339,33 @@ pub(super) fn finish_rows<L: Lanes>(
     }
 }
 
-/// Section 3, the epilogue of one output row over consecutive tokens. Shapes: equal lengths.
+/// Section 3, the epilogue of one output row over consecutive tokens, whose largest exponent is `highest`.
+/// Shapes: equal lengths.
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 pub(super) fn finish_tokens<L: Lanes>(
     l: L,
     acc: &[i64],
     scale: u32,
     bias: i32,
     exponents: &[i32],
+    highest: i32,
     f_out: i32,
     y: &mut [i32],
 ) {
     let n = y.len();
     let (acc, exponents) = (&acc[..n], &exponents[..n]);
     let RowScale { m, k } = RowScale::unpack(scale);
-    let base = l.splat(i64::from(k) - i64::from(f_out));
-    let (m, wide_bias) = (l.splat(i64::from(m)), l.splat(i64::from(bias)));
+    let base = i64::from(k) - i64::from(f_out);
     let whole = n - n % L::N;
-    let mut done = 0;
-    for i in (0..whole).step_by(L::N) {
-        let shift = l.min(l.sub(base, l.load_i32(&exponents[i..whole])), l.splat(63));
-        if l.to_array(l.min(shift, l.splat(0))) != [0; 8] {
-            break;
-        }
+    // A shift to the left is rare; the scalar function has it.
+    let vector = if base >= i64::from(highest) { whole } else { 0 };
+    let (m, wide_bias) = (l.splat(i64::from(m)), l.splat(i64::from(bias)));
+    for i in (0..vector).step_by(L::N) {
+        let shift = l.min(l.sub(l.splat(base), l.load_i32(&exponents[i..whole])), l.splat(63));
         finish(l, l.load(&acc[i..whole]), m, shift, wide_bias, &mut y[i..whole]);
-        done = i + L::N;
     }
-    for i in done..n {
+    for i in vector..n {
         y[i] = finish_linear(acc[i], scale, bias, exponents[i], f_out);
     }
 }

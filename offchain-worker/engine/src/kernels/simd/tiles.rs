@@ -63,14 +63,7 @@ pub(super) fn linear<T: Tiles>(l: T, part: LinearRows<'_>, x: A15<'_>, f_out: i3
 }
 
 #[inline(always)]
-fn linear_chunk<T: Tiles>(
-    l: T,
-    part: LinearRows<'_>,
-    x: A15<'_>,
-    first: usize,
-    f_out: i32,
-    y: &mut RowsMut<'_>,
-) {
+fn linear_chunk<T: Tiles>(l: T, part: LinearRows<'_>, x: A15<'_>, first: usize, f_out: i32, y: &mut RowsMut<'_>) {
     let inputs = part.inputs;
     let steps = inputs.div_ceil(T::STEP);
     let token_words = steps * T::TOKEN_WORDS;
@@ -118,10 +111,11 @@ fn finish_tile<T: Tiles>(
     y: &mut RowsMut<'_>,
 ) {
     let n = exponents.len();
+    let highest = exponents.iter().copied().max().unwrap_or(0);
     let mut finished = [[0i32; TOKENS]; MAX_ROWS];
     for (r, (finished, acc)) in finished.iter_mut().zip(acc.chunks_exact(TOKENS)).enumerate().take(rows.rows()) {
         let bias = rows.bias.map_or(0, |b| b[r]);
-        rows::finish_tokens(l, acc, rows.scales[r], bias, exponents, f_out, &mut finished[..n]);
+        rows::finish_tokens(l, acc, rows.scales[r], bias, exponents, highest, f_out, &mut finished[..n]);
     }
     for t in 0..n {
         let y = &mut y.row_mut(token + t)[row..row + rows.rows()];

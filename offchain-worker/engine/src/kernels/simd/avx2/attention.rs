@@ -39,9 +39,8 @@ fn product(q: &[i16], k: &[i16]) -> i64 {
     let mut l = _mm256_setzero_si256();
     for at in (0..whole).step_by(WIDTH) {
         // SAFETY: at + 16 <= whole, at most the length of either.
-        let (q, k) = unsafe {
-            (_mm256_loadu_si256(q.as_ptr().add(at).cast()), _mm256_loadu_si256(k.as_ptr().add(at).cast()))
-        };
+        let (q, k) =
+            unsafe { (_mm256_loadu_si256(q.as_ptr().add(at).cast()), _mm256_loadu_si256(k.as_ptr().add(at).cast())) };
         let q_l = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(q));
         let half = _mm256_and_si256(_mm256_srli_epi16::<7>(q), _mm256_set1_epi16(1));
         let q_h = _mm256_add_epi16(_mm256_srai_epi16::<8>(q), half);
@@ -113,11 +112,8 @@ fn values_of(h: &[u32], l: &[u32], kv: &[i16], d: usize, step: usize, o: &mut [i
         for half in 0..2 {
             let [h, l] = [sums[2 * half], sums[2 * half + 1]];
             wide[2 * half] = add_digits(wide[2 * half], _mm256_castsi256_si128(h), _mm256_castsi256_si128(l));
-            wide[2 * half + 1] = add_digits(
-                wide[2 * half + 1],
-                _mm256_extracti128_si256::<1>(h),
-                _mm256_extracti128_si256::<1>(l),
-            );
+            wide[2 * half + 1] =
+                add_digits(wide[2 * half + 1], _mm256_extracti128_si256::<1>(h), _mm256_extracti128_si256::<1>(l));
         }
     }
     let mut sums = [[0i64; 8]; 2];

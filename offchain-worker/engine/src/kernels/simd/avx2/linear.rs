@@ -28,14 +28,7 @@ const PAIRS: usize = 511;
 /// Section 3 for the tokens of `x`, fewer than [`TILE_FROM`], which are the rows of `y` from `first` on: the
 /// weights are streamed once, past all tokens.
 #[inline(always)]
-pub(super) fn few_tokens(
-    _: Avx2,
-    part: LinearRows<'_>,
-    x: A15<'_>,
-    first: usize,
-    f_out: i32,
-    y: &mut RowsMut<'_>,
-) {
+pub(super) fn few_tokens(_: Avx2, part: LinearRows<'_>, x: A15<'_>, first: usize, f_out: i32, y: &mut RowsMut<'_>) {
     // SAFETY: the token proves the feature.
     unsafe { mat_vec(part, x, first, f_out, y) }
 }
@@ -93,8 +86,7 @@ fn dots<const R: usize, const T: usize>(block: LinearRows<'_>, row: usize, x: A1
     const { assert!(R * T == 8) }
     let inputs = block.inputs;
     assert!(block.w.len() >= block.rows() * inputs && row < block.rows());
-    let w: [&[i8]; R] =
-        std::array::from_fn(|r| &block.w[(row + r).min(block.rows() - 1) * inputs..][..inputs]);
+    let w: [&[i8]; R] = std::array::from_fn(|r| &block.w[(row + r).min(block.rows() - 1) * inputs..][..inputs]);
     let q: [&[i16]; T] = std::array::from_fn(|t| x.row(t, inputs));
     let mut out = [0i64; 8];
     let whole = inputs / WIDTH;

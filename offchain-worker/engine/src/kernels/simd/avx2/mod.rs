@@ -91,14 +91,7 @@ impl Kernels for Avx2 {
         ));
     }
 
-    fn gated(
-        &self,
-        activation: Activation,
-        gate: &[i32],
-        up: &[i32],
-        wide: &mut [i64],
-        q: &mut [i16],
-    ) -> i32 {
+    fn gated(&self, activation: Activation, gate: &[i32], up: &[i32], wide: &mut [i64], q: &mut [i16]) -> i32 {
         with_features!(*self, rows::gated, (
             activation: Activation, gate: &[i32], up: &[i32], wide: &mut [i64], q: &mut [i16],
         ) -> i32)

@@ -141,11 +141,8 @@ fn values_of(h: &[u32], l: &[u32], kv: &[i16], d: usize, step: usize, o: &mut [i
         for half in 0..2 {
             let [h, l] = [sums[2 * half], sums[2 * half + 1]];
             wide[2 * half] = add_digits(wide[2 * half], _mm512_castsi512_si256(h), _mm512_castsi512_si256(l));
-            wide[2 * half + 1] = add_digits(
-                wide[2 * half + 1],
-                _mm512_extracti64x4_epi64::<1>(h),
-                _mm512_extracti64x4_epi64::<1>(l),
-            );
+            wide[2 * half + 1] =
+                add_digits(wide[2 * half + 1], _mm512_extracti64x4_epi64::<1>(h), _mm512_extracti64x4_epi64::<1>(l));
         }
     }
     let mut sums = [[0i64; 16]; 2];

@@ -47,20 +47,14 @@ fn digits(q: &[i16], at: usize) -> [__m512i; 2] {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 #[inline]
 fn correction(q: &[i16]) -> i64 {
+    debug_assert!(q.iter().all(|q| q.unsigned_abs() <= 1 << 14), "activations are A15");
     128 * q.iter().map(|q| i32::from(*q)).fold(0i32, i32::wrapping_add) as i64
 }
 
 /// Section 3 for the tokens of `x`, fewer than [`TILE_FROM`], which are the rows of `y` from `first` on: the
 /// weights are streamed once, past all tokens.
 #[inline(always)]
-pub(super) fn few_tokens(
-    _: Avx512,
-    part: LinearRows<'_>,
-    x: A15<'_>,
-    first: usize,
-    f_out: i32,
-    y: &mut RowsMut<'_>,
-) {
+pub(super) fn few_tokens(_: Avx512, part: LinearRows<'_>, x: A15<'_>, first: usize, f_out: i32, y: &mut RowsMut<'_>) {
     // SAFETY: the token proves the features.
     unsafe { mat_vec(part, x, first, f_out, y) }
 }
@@ -141,8 +135,7 @@ fn dots<const R: usize, const T: usize>(block: LinearRows<'_>, row: usize, plane
     let inputs = block.inputs;
     let steps = inputs.div_ceil(WIDTH);
     assert!(block.w.len() >= block.rows() * inputs && planes.len() >= T * steps * 32 && row < block.rows());
-    let w: [*const i8; R] =
-        std::array::from_fn(|r| block.w[(row + r).min(block.rows() - 1) * inputs..].as_ptr());
+    let w: [*const i8; R] = std::array::from_fn(|r| block.w[(row + r).min(block.rows() - 1) * inputs..].as_ptr());
     let offset = _mm512_set1_epi8(OFFSET);
     let mut h = [_mm512_setzero_si512(); 8];
     let mut l = [_mm512_setzero_si512(); 8];
@@ -262,7 +255,7 @@ fn pack_rows(w: &[i8], inputs: usize, packed: &mut [u32]) {
     const ROWS: usize = Avx512::ROWS;
     let steps = inputs.div_ceil(4);
     let whole = inputs / 16 * 4;
-    assert!(packed.len() >= steps * ROWS);
+    assert!(w.len() <= ROWS * inputs && packed.len() >= steps * ROWS);
     let offset = _mm_set1_epi8(OFFSET);
     // Four rows at a time, as squares of four words.
     for (four, rows) in w.chunks(4 * inputs).enumerate() {
@@ -323,10 +316,7 @@ fn multiply(weights: &[u32], tokens: &[u32], corrections: &[i64; TOKENS], acc: &
             (_mm512_extracti64x4_epi64::<1>(h), _mm512_extracti64x4_epi64::<1>(l)),
         ];
         for (i, (h, l)) in halves.into_iter().enumerate() {
-            let sum = _mm512_add_epi64(
-                _mm512_slli_epi64::<8>(_mm512_cvtepi32_epi64(h)),
-                _mm512_cvtepi32_epi64(l),
-            );
+            let sum = _mm512_add_epi64(_mm512_slli_epi64::<8>(_mm512_cvtepi32_epi64(h)), _mm512_cvtepi32_epi64(l));
             // SAFETY: 16 corrections, and 16 entries of acc in each chunk.
             unsafe {
                 let correction = _mm512_loadu_si512(corrections.as_ptr().add(8 * i).cast());
