@@ -303,7 +303,10 @@ pub fn read_job(chain: &dyn Chain, at: H256, job: JobHash) -> Result<JobState, C
 
 /// Reads everything at a block.
 pub fn read(chain: &dyn Chain, keys: &Keys, watched: &Watched, at: At, finalized: u32) -> Result<Snapshot, ChainError> {
-    let workers = keys.workers();
+    let mut workers = keys.workers();
+    let providers = chain.providers(at.hash)?;
+    // A provider's present key before one that it had: new work is assigned to the present one.
+    workers.sort_by_key(|worker| !providers.iter().any(|(present, _)| present == worker));
     let mut identity = None;
     for worker in &workers {
         if let Some(controller) = chain.controller_of(at.hash, worker)? {
@@ -320,7 +323,7 @@ pub fn read(chain: &dyn Chain, keys: &Keys, watched: &Watched, at: At, finalized
         peer: Vec::new(),
         duties: Vec::new(),
         jobs: BTreeMap::new(),
-        providers: chain.providers(at.hash)?,
+        providers,
     };
     if let Some(Identity { worker, controller }) = &snapshot.identity {
         snapshot.nonce = chain.nonce(at.hash, worker)?;

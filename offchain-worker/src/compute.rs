@@ -27,7 +27,8 @@ type Piece = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 struct Queue {
-    classes: [VecDeque<Piece>; 3],
+    /// Decoding, then the rest.
+    lanes: [VecDeque<Piece>; 2],
     stopped: bool,
 }
 
@@ -51,15 +52,18 @@ pub struct Compute {
 }
 
 struct Handle {
-    shared: Arc<Shared>,
+    ring: Arc<Shared>,
+    check: Arc<Shared>,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let mut queue = self.shared.queue.lock();
-        queue.stopped = true;
-        queue.classes.iter_mut().for_each(VecDeque::clear);
-        self.shared.ready.notify_all();
+        for shared in [&self.ring, &self.check] {
+            let mut queue = shared.queue.lock();
+            queue.stopped = true;
+            queue.lanes.iter_mut().for_each(VecDeque::clear);
+            shared.ready.notify_all();
+        }
     }
 }
 
@@ -71,37 +75,35 @@ pub struct Busy;
 impl Compute {
     /// Starts `threads` threads for rings, at least one, and one for checks.
     pub fn new(threads: usize) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        for i in 0..threads.max(1) {
+        let handle = Handle { ring: Arc::default(), check: Arc::default() };
+        let start = |name: String, class: Class, shared: &Arc<Shared>| {
             let shared = shared.clone();
-            thread::Builder::new().name(format!("assay-infer-{i}")).spawn(move || {
-                lower_priority(Class::Decode);
-                work(&shared, &[Class::Decode, Class::Prefill]);
-            })?;
+            thread::Builder::new().name(name).spawn(move || {
+                lower_priority(class);
+                work(&shared);
+            })
+        };
+        for i in 0..threads.max(1) {
+            start(format!("assay-infer-{i}"), Class::Decode, &handle.ring)?;
         }
-        let checks = shared.clone();
-        thread::Builder::new().name("assay-check".into()).spawn(move || {
-            lower_priority(Class::Check);
-            work(&checks, &[Class::Check]);
-        })?;
-        Ok(Self { inner: Arc::new(Handle { shared }) })
+        start("assay-check".into(), Class::Check, &handle.check)?;
+        Ok(Self { inner: Arc::new(handle) })
     }
 
     /// Queues a piece of work.
     pub fn spawn(&self, class: Class, piece: impl FnOnce() + Send + 'static) -> Result<(), Busy> {
-        let shared = &self.inner.shared;
+        let shared = if class == Class::Check { &self.inner.check } else { &self.inner.ring };
         let mut queue = shared.queue.lock();
-        if queue.classes.iter().map(VecDeque::len).sum::<usize>() >= MAX_QUEUED {
+        if queue.lanes.iter().map(VecDeque::len).sum::<usize>() >= MAX_QUEUED {
             return Err(Busy);
         }
-        queue.classes[class as usize].push_back(Box::new(piece));
-        // Not every thread serves every class.
-        shared.ready.notify_all();
+        queue.lanes[usize::from(class != Class::Decode)].push_back(Box::new(piece));
+        shared.ready.notify_one();
         Ok(())
     }
 }
 
-fn work(shared: &Shared, classes: &[Class]) {
+fn work(shared: &Shared) {
     loop {
         let piece = {
             let mut queue = shared.queue.lock();
@@ -109,7 +111,7 @@ fn work(shared: &Shared, classes: &[Class]) {
                 if queue.stopped {
                     return;
                 }
-                if let Some(piece) = classes.iter().find_map(|class| queue.classes[*class as usize].pop_front()) {
+                if let Some(piece) = queue.lanes.iter_mut().find_map(VecDeque::pop_front) {
                     break piece;
                 }
                 shared.ready.wait(&mut queue);

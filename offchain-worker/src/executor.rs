@@ -29,8 +29,12 @@ use std::{
 const WANT_AFTER: Duration = Duration::from_millis(400);
 /// No token frame is signed sooner after the last one: what is drawn meanwhile goes into the next.
 const FRAME_EVERY: Duration = Duration::from_millis(20);
-/// Ticks before the due one in which a starved stage says `Blocked`: enough for the answer to be included.
+/// Ticks before the due one in which a stage that has long been fed nothing says `Blocked`: enough to be included.
 pub const BLOCKED_TICKS: u32 = 4;
+/// Long, in the sense of [`BLOCKED_TICKS`]: a ring that still turns may yet finish.
+const BLOCKED_SILENCE: Duration = Duration::from_secs(3);
+/// Ticks before the due one in which a stage that waits says `Blocked` in any case.
+const BLOCKED_LAST: u32 = 2;
 
 struct Run {
     ring: StageRun,
@@ -39,6 +43,8 @@ struct Run {
     handoffs: BTreeMap<u32, SignedHandoff>,
     /// When something last came from upstream, or was asked for.
     heard: Instant,
+    /// When something new last came from upstream.
+    fed: Instant,
     framed: Instant,
     /// Generated ids in signed token frames.
     streamed: usize,
@@ -134,6 +140,7 @@ impl Executors {
             view: view.clone(),
             handoffs: BTreeMap::new(),
             heard: now,
+            fed: now,
             framed: now.checked_sub(FRAME_EVERY).unwrap_or(now),
             streamed: 0,
             phase: Phase::Computing,
@@ -309,6 +316,7 @@ impl Executors {
                 match run.ring.accept(start, &rows) {
                     Accepted::New => {
                         run.heard = Instant::now();
+                        run.fed = run.heard;
                         self.advance(ctx, identity, to);
                     }
                     Accepted::Known => {}
@@ -406,7 +414,9 @@ impl Executors {
                 Phase::Failed => run.ring.broken().is_some(),
                 _ => false,
             };
-            if waits && !run.ring.is_alone() && run.view.now + BLOCKED_TICKS >= run.view.due {
+            let left = run.view.due.saturating_sub(run.view.now);
+            let late = left <= BLOCKED_LAST || (left <= BLOCKED_TICKS && run.fed.elapsed() > BLOCKED_SILENCE);
+            if waits && late && !run.ring.is_alone() {
                 log::warn!(
                     target: crate::LOG_TARGET,
                     "job {:?}: stage {} waits for stage {} in vain, and says so",

@@ -214,7 +214,11 @@ impl Journal {
     pub fn record(&mut self, key: Key, value: Value, block: u32) -> Result<&Value, JournalError> {
         if let Some((known, _)) = self.entries.get(&key) {
             if known.digest != value.digest {
-                return Err(JournalError::DoubleSign { key: Box::new(key), signed: known.digest, wanted: value.digest });
+                return Err(JournalError::DoubleSign {
+                    key: Box::new(key),
+                    signed: known.digest,
+                    wanted: value.digest,
+                });
             }
         } else {
             let entry = Entry { key, value, block };
