@@ -4,7 +4,7 @@
 //! milliseconds, and a ring of machines must not wait for it. Where the runtime lacks the API (an older chain, an upgrade under
 //! way) the worker idles and says so once.
 
-use crate::keys::Keys;
+use crate::{keys::Keys, panics};
 use assay_primitives::{
     api::{Duty, InferenceApi, JobView, PreparedAnswer},
     traits::ModelInfo,
@@ -381,7 +381,7 @@ pub async fn follow<B, C>(
         }
         let finalized = info.finalized_number.saturated_into();
         let (chain, keys, watched) = (chain.clone(), keys.clone(), watched.clone());
-        let result = tokio::task::spawn_blocking(move || read(&*chain, &keys, &watched, at, finalized)).await;
+        let result = panics::blocking(move || read(&*chain, &keys, &watched, at, finalized)).await;
         match result {
             Ok(Ok(snapshot)) => {
                 warned = false;
@@ -395,7 +395,7 @@ pub async fn follow<B, C>(
                     log::warn!(target: crate::LOG_TARGET, "inference is idle: {error}");
                 }
             }
-            Err(error) => log::error!(target: crate::LOG_TARGET, "reading the chain panicked: {error}"),
+            Err(text) => log::error!(target: crate::LOG_TARGET, "reading the chain panicked: {text}"),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     engine::{Arithmetic, EngineError, Replay, Rows, StageOutcome, StageSpec},
     executor::{ids_root, peer_of, transcript_of},
     network::transport::FetchError,
+    panics,
 };
 use assay_primitives::{api::JobView, digest, Answer, Boundary, CheckVerdict, Role, StageRef};
 use polkadot_sdk::{sc_network::PeerId, sp_core::H256};
@@ -162,7 +163,7 @@ impl Checkers {
         let mut peers: Vec<PeerId> = [stage, upstream].into_iter().filter_map(peer_of).collect();
         peers.dedup();
         let ctx = ctx.clone();
-        tokio::spawn(async move {
+        panics::spawn("fetch", async move {
             let mut result = Err(FetchError::Request("the chain has no peer id of a node that has the rows".into()));
             for peer in peers {
                 if peer == ctx.transport.local_peer() {

@@ -4,13 +4,9 @@
 //! comes in one piece and has a thread of its own, of the lowest priority, so that it never stands between two tokens. A panic
 //! in a piece is caught and reported as that task's failure.
 
+use crate::{engine::EngineError, panics};
 use parking_lot::{Condvar, Mutex};
-use std::{
-    collections::VecDeque,
-    panic::{catch_unwind, AssertUnwindSafe},
-    sync::Arc,
-    thread,
-};
+use std::{collections::VecDeque, sync::Arc, thread};
 
 /// How soon a piece of work runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +75,7 @@ impl Compute {
         let start = |name: String, class: Class, shared: &Arc<Shared>| {
             let shared = shared.clone();
             thread::Builder::new().name(name).spawn(move || {
-                lower_priority(class);
+                enter(class);
                 work(&shared);
             })
         };
@@ -118,24 +114,23 @@ fn work(shared: &Shared) {
             }
         };
         // A piece reports its own panic (see `guarded`); this is the last line that keeps the thread alive.
-        let _ = catch_unwind(AssertUnwindSafe(piece));
+        let _ = panics::catch(piece);
     }
 }
 
 /// Runs the engine and turns a panic into an error with its message.
-pub fn guarded<T>(f: impl FnOnce() -> Result<T, crate::engine::EngineError>) -> Result<T, crate::engine::EngineError> {
-    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<&str>()
-            .map(|s| s.to_string())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "no message".into());
-        Err(crate::engine::EngineError::Panicked(text))
-    })
+pub fn guarded<T>(f: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    panics::catch(f).unwrap_or_else(|text| Err(EngineError::Panicked(text)))
+}
+
+/// Makes the calling thread one of the worker's own: of low priority, and unable to end the process by a panic.
+pub fn enter(class: Class) {
+    panics::own_thread();
+    lower_priority(class);
 }
 
 /// Lowers the calling thread's priority for a class of work, where the system has per-thread priorities.
-pub fn lower_priority(class: Class) {
+fn lower_priority(class: Class) {
     let nice = if class == Class::Check { NICE_CHECK } else { NICE };
     #[cfg(target_os = "linux")]
     // SAFETY: two calls without pointers; on Linux, `setpriority` of a thread id concerns that thread alone.
@@ -150,7 +145,6 @@ pub fn lower_priority(class: Class) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::EngineError;
     use std::{sync::mpsc, time::Duration};
 
     const WAIT: Duration = Duration::from_secs(10);

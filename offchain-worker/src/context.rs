@@ -8,6 +8,7 @@ use crate::{
     keys::{KeyError, Keys},
     metrics::Metrics,
     network::{transport::FetchError, ShardTransport},
+    panics,
     ring::{HandoffDue, SignedHandoff},
     rows::RowStore,
     submitter::SubmitResult,
@@ -286,9 +287,8 @@ impl Context {
         if let Some(text) = self.alarm.get() {
             return done(Err(SignError::Alarm(text)));
         }
-        let task = tokio::task::spawn_blocking(move || f(&this));
-        tokio::spawn(async move {
-            done(task.await.unwrap_or_else(|error| Err(SignError::Task(error.to_string()))));
+        panics::spawn("sign", async move {
+            done(panics::blocking(move || f(&this)).await.unwrap_or_else(|text| Err(SignError::Task(text))));
         });
     }
 

@@ -19,8 +19,8 @@
 //!
 //! # Nothing here can stop block production
 //!
-//! All tasks are non-essential. Panics of the engine are caught where it is called; a panic of the loop restarts it after a
-//! pause, and it rebuilds itself from chain and journal. Inference threads are few and of low priority. A worker that finds that
+//! All tasks are non-essential. Panics are caught where they arise, past the node's hook that would end the process
+//! ([`panics`]); a panic of the loop restarts it after a pause, and it rebuilds itself from chain and journal. Inference threads are few and of low priority. A worker that finds that
 //! its machine contradicts itself raises an alarm and stops signing; the node runs on.
 //!
 //! # Use
@@ -44,6 +44,7 @@ pub mod keys;
 pub mod local;
 pub mod metrics;
 pub mod network;
+pub mod panics;
 pub mod planner;
 pub mod provider;
 pub mod receipt;

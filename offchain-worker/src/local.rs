@@ -1,7 +1,7 @@
 //! [`Engine`] over `assay-engine`, in this process.
 
 use crate::{
-    compute::{lower_priority, Class},
+    compute::{enter, guarded, Class},
     engine::{Arithmetic, Engine, EngineError, LocalModel, Replay, Rows, Stage, StageOutcome, StageSpec},
     error::Error,
 };
@@ -38,7 +38,7 @@ impl LocalEngine {
         let backend = Backend::from_str(backend).map_err(|e| engine(e.to_string()))?;
         backend.kernels().map_err(|e| engine(e.to_string()))?;
         let start = |class: Class| -> Result<Arc<Threads>, Error> {
-            let threads = Threads::with_start(threads, move |_| lower_priority(class));
+            let threads = Threads::with_start(threads, move |_| enter(class));
             threads.map(Arc::new).map_err(|e| Error::Engine(format!("cannot start inference threads: {e}")))
         };
         let (ring, check) = (start(Class::Decode)?, start(Class::Check)?);
@@ -128,11 +128,13 @@ impl Engine for LocalEngine {
     }
 
     fn tokenize(&self, model: &ModelId, text: &str) -> Result<Vec<u32>, EngineError> {
-        self.tokenizer(model)?.encode(text).map_err(|e| EngineError::Tokenizer(e.to_string()))
+        let tokenizer = self.tokenizer(model)?;
+        guarded(|| tokenizer.encode(text).map_err(|e| EngineError::Tokenizer(e.to_string())))
     }
 
     fn detokenize(&self, model: &ModelId, ids: &[u32]) -> Result<String, EngineError> {
-        self.tokenizer(model)?.decode(ids).map_err(|e| EngineError::Tokenizer(e.to_string()))
+        let tokenizer = self.tokenizer(model)?;
+        guarded(|| tokenizer.decode(ids).map_err(|e| EngineError::Tokenizer(e.to_string())))
     }
 
     fn open(&self, spec: &StageSpec) -> Result<Box<dyn Stage>, EngineError> {

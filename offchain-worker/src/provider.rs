@@ -6,6 +6,7 @@ use crate::{
     context::{CheckId, Context, Event, Purpose},
     executor::{refused, Executors, Outcome},
     network::messages::{RingMessage, TokenFrame},
+    panics,
     planner::Planner,
     submitter::{deliver, Load, Submission, Submitter, TxPool},
 };
@@ -253,9 +254,12 @@ impl Provider {
         let ctx = self.ctx.clone();
         let open: BTreeSet<JobHash> = self.jobs.iter().filter(|(_, s)| s.view().is_some()).map(|(j, _)| *j).collect();
         let before = self.at.number.saturating_sub(JOURNAL_BLOCKS);
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = ctx.journal.lock().compact(before, |job| open.contains(job)) {
-                log::warn!(target: crate::LOG_TARGET, "{error}");
+        panics::spawn("compact", async move {
+            let compact = move || ctx.journal.lock().compact(before, |job| open.contains(job));
+            match panics::blocking(compact).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => log::warn!(target: crate::LOG_TARGET, "{error}"),
+                Err(text) => log::error!(target: crate::LOG_TARGET, "compacting the journal panicked: {text}"),
             }
         });
     }
@@ -279,7 +283,7 @@ impl Provider {
         }
         let ctx = self.ctx.clone();
         let (pool, worker, at) = (self.pool.clone(), self.identity.worker.clone(), self.at);
-        tokio::spawn(async move {
+        panics::spawn("submit", async move {
             let result = deliver(ctx.chain.clone(), ctx.keys.clone(), pool, worker, at, submission).await;
             ctx.emit(Event::Submitted(result));
         });

@@ -12,6 +12,7 @@ use crate::{
         transport::Misbehaviour,
         NetEvent, ShardTransport,
     },
+    panics,
     provider::Provider,
     rpc::Status,
     stream::{Heard, StreamHub},
@@ -230,11 +231,14 @@ impl Loop<'_> {
             return;
         }
         let (chain, found) = (self.service.chain.clone(), self.found.clone());
-        tokio::task::spawn_blocking(move || {
+        panics::spawn("look up", async move {
             // The newest block, which may be newer than the last snapshot.
-            let best = chain.best();
-            let at = if best.number >= at.number { best } else { at };
-            if let Ok(state) = read_job(&*chain, at.hash, job) {
+            let read = move || {
+                let best = chain.best();
+                let at = if best.number >= at.number { best } else { at };
+                read_job(&*chain, at.hash, job)
+            };
+            if let Ok(Ok(state)) = panics::blocking(read).await {
                 let _ = found.send((job, state));
             }
         });

@@ -12,6 +12,7 @@ use crate::{
     local::{LocalEngine, NoEngine},
     metrics::Metrics,
     network::{protocol::ProtocolHandles, transport::ScTransport, ShardTransport},
+    panics,
     rows::RowStore,
     rpc::{InferenceRpcServer, Rpc, Status},
     service::{Mailboxes, Service},
@@ -36,7 +37,7 @@ use polkadot_sdk::{
     sp_runtime::{traits::Block as BlockT, transaction_validity::TransactionSource},
     substrate_prometheus_endpoint::Registry,
 };
-use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// The journal's place under the node's data directory.
@@ -186,7 +187,8 @@ where
         async move {
             // Kept for as long as the loop may be restarted.
             let _events = events;
-            let tasks = [reader, server, follower.boxed()].map(tokio::spawn);
+            let tasks = [("ring", reader), ("rows", server), ("follow", follower.boxed())];
+            let tasks = tasks.map(|(name, task)| panics::spawn(name, task));
             supervise(&service, &mut mail).await;
             tasks.iter().for_each(tokio::task::JoinHandle::abort);
         }
@@ -223,9 +225,11 @@ async fn supervise(service: &Service, mail: &mut Mailboxes) {
     let mut pause = BACKOFF;
     loop {
         let started = std::time::Instant::now();
-        match AssertUnwindSafe(service.run(mail)).catch_unwind().await {
+        match panics::caught(service.run(mail)).await {
             Ok(()) => return,
-            Err(_) => log::error!(target: crate::LOG_TARGET, "the worker panicked; it starts again in {pause:?}"),
+            Err(text) => {
+                log::error!(target: crate::LOG_TARGET, "the worker panicked: {text}; it starts again in {pause:?}")
+            }
         }
         if started.elapsed() > MAX_BACKOFF {
             pause = BACKOFF;

@@ -7,6 +7,7 @@
 use crate::{
     chain::{At, Chain},
     keys::Keys,
+    panics,
 };
 use assay_primitives::{AccountId, Answer, StageRef, MAX_ANSWERS};
 use futures::future::BoxFuture;
@@ -196,11 +197,11 @@ pub async fn deliver(
     submission: Submission,
 ) -> SubmitResult {
     let nonce = submission.nonce;
-    let built = tokio::task::spawn_blocking(move || build(&*chain, &keys, &worker, at, submission)).await;
+    let built = panics::blocking(move || build(&*chain, &keys, &worker, at, submission)).await;
     let result = match built {
         Ok(Ok(extrinsic)) => pool.submit(at, extrinsic).await.map_err(SubmitError::Pool),
         Ok(Err(error)) => Err(error),
-        Err(error) => Err(SubmitError::Task(error.to_string())),
+        Err(text) => Err(SubmitError::Task(text)),
     };
     SubmitResult { nonce, result }
 }
