@@ -33,7 +33,8 @@ fn registered<T: Config>() -> (T::AccountId, ModelId) {
     let roots = entries(&header);
     let id = model_root(&header.encode(), &roots);
     let cuts = some_templates(MAX_TEMPLATES, header.layers as u16);
-    let registered = Pallet::<T>::register(RawOrigin::Signed(owner.clone()).into(), name(), bytes(&header), roots, cuts);
+    let registered =
+        Pallet::<T>::register(RawOrigin::Signed(owner.clone()).into(), name(), bytes(&header), roots, cuts);
     assert!(registered.is_ok());
     (owner, id)
 }

@@ -11,10 +11,7 @@ use assay_primitives::{
     traits::{ModelDirectory, ModelInfo},
     AccountId, Balance, ModelId, PerStage, Span, SpanKey, WorkUnits, SPEC_ID, WORK_UNIT_MACS,
 };
-use frame::{
-    prelude::*,
-    token::fungible::MutateHold,
-};
+use frame::{prelude::*, token::fungible::MutateHold};
 
 /// The id of the package that begins with this header: `list(blob(header), entries..)`.
 pub fn model_root(header: &[u8], entries: &[H256]) -> ModelId {
@@ -55,7 +52,8 @@ impl<T: Config> Pallet<T> {
 
     fn genesis_model(genesis: &GenesisModel) -> Result<(ModelId, Model, EntryRoots), alloc::string::String> {
         use alloc::{format, string::ToString};
-        let name = ModelName::try_from(genesis.name.as_bytes().to_vec()).map_err(|_| "its name is too long".to_string())?;
+        let name =
+            ModelName::try_from(genesis.name.as_bytes().to_vec()).map_err(|_| "its name is too long".to_string())?;
         let parsed = Header::parse(&genesis.header).map_err(|e| format!("{e}"))?;
         let header = HeaderBytes::try_from(genesis.header.clone()).map_err(|_| "its header is too long".to_string())?;
         let entries = EntryRoots::try_from(genesis.entries.clone()).map_err(|_| "too many entries".to_string())?;
@@ -69,7 +67,7 @@ impl<T: Config> Pallet<T> {
         }
         let id = Self::validate(&name, &header, &entries, &templates).map_err(|e| format!("{e:?}"))?;
         if Models::<T>::contains_key(id) {
-            return Err("it is given twice".to_string())
+            return Err("it is given twice".to_string());
         }
         Ok((id, Model { owner: None, deposit: 0, name, header, templates, active: true }, entries))
     }
@@ -160,13 +158,18 @@ impl<T: Config> Pallet<T> {
         Models::<T>::iter_keys().filter_map(Self::info_of).collect()
     }
 
-    pub(crate) fn quote(model: ModelId, template: u8, input_len: u32, new_tokens: u32) -> Option<Vec<(Span, WorkUnits)>> {
+    pub(crate) fn quote(
+        model: ModelId,
+        template: u8,
+        input_len: u32,
+        new_tokens: u32,
+    ) -> Option<Vec<(Span, WorkUnits)>> {
         let (found, header) = Self::header(&model)?;
         let spans = found.templates.get(usize::from(template))?;
         // The last generated id is never fed back: it takes no position.
         let positions = input_len.checked_add(new_tokens.checked_sub(1)?)?;
         if input_len == 0 || input_len.checked_add(new_tokens)? > header.context {
-            return None
+            return None;
         }
         spans.iter().map(|s| Some((*s, span_units(&header, s, 0, positions, input_len.checked_sub(1)?)?))).collect()
     }
@@ -176,7 +179,7 @@ impl<T: Config> Pallet<T> {
     /// 1. Every model's id is the root of its stored header and entries, and its templates tile its layers.
     /// 2. Only registered models have entries or users.
     /// 3. Each owner's hold is exactly the sum of its models' deposits.
-    #[cfg(any(feature = "try-runtime", test))]
+    #[cfg(any(feature = "try-runtime", feature = "std"))]
     pub fn do_try_state() -> Result<(), frame::deps::sp_runtime::TryRuntimeError> {
         use alloc::collections::BTreeMap;
         use frame::token::fungible::InspectHold;
@@ -189,7 +192,7 @@ impl<T: Config> Pallet<T> {
                 Some(owner) => {
                     let sum = deposits.entry(owner.clone()).or_default();
                     *sum = sum.saturating_add(model.deposit);
-                },
+                }
                 None => ensure!(model.deposit == 0, "3: a deposit without owner"),
             }
         }
@@ -224,7 +227,7 @@ fn span_units(header: &Header, span: &Span, from: u32, to: u32, heads_from: u32)
     let with = work::span_work(header, first, end, split, to);
     // The sums of `work` saturate: at the limit they are no longer a count.
     if without == u64::MAX || with == u64::MAX {
-        return None
+        return None;
     }
     let unused = head.checked_mul(u64::from(split.checked_sub(from)?))?;
     Some(without.checked_sub(unused)?.checked_add(with)?.div_ceil(WORK_UNIT_MACS))
@@ -245,8 +248,9 @@ impl<T: Config> ModelDirectory for Pallet<T> {
 
     fn work(key: &SpanKey, from: u32, to: u32, heads_from: u32) -> Option<WorkUnits> {
         let (_, header) = Self::header(&key.model)?;
-        if to > header.context || u32::from(key.span.end) > header.layers || key.span.first >= key.span.end || from > to {
-            return None
+        if to > header.context || u32::from(key.span.end) > header.layers || key.span.first >= key.span.end || from > to
+        {
+            return None;
         }
         span_units(&header, &key.span, from, to, heads_from)
     }

@@ -12,7 +12,7 @@ construct_runtime!(
     pub enum Test {
         System: frame_system,
         Balances: pallet_balances,
-        Models: pallet_assay_models,
+        Registry: pallet_assay_models,
     }
 );
 
@@ -79,7 +79,7 @@ pub fn ext(models: Vec<crate::GenesisModel>) -> sp_io::TestExternalities {
 pub fn test(body: impl FnOnce()) {
     ext(Vec::new()).execute_with(|| {
         body();
-        Models::do_try_state().unwrap();
+        Registry::do_try_state().unwrap();
     });
 }
 
@@ -87,7 +87,7 @@ pub fn test(body: impl FnOnce()) {
 pub fn register_demo() -> ModelId {
     let header = decoder(8);
     let cuts = templates(&[&[], &[4], &[2, 4, 6]], 8);
-    assert_ok!(Models::register(RuntimeOrigin::signed(alice()), name(), bytes(&header), entries(&header), cuts));
+    assert_ok!(Registry::register(RuntimeOrigin::signed(alice()), name(), bytes(&header), entries(&header), cuts));
     crate::model_root(&header.encode(), &entries(&header))
 }
 
@@ -98,7 +98,7 @@ pub fn held(who: &AccountId) -> Balance {
 
 pub fn last_event() -> crate::Event<Test> {
     match System::events().pop().map(|record| record.event) {
-        Some(RuntimeEvent::Models(event)) => event,
+        Some(RuntimeEvent::Registry(event)) => event,
         other => panic!("no event of the registry: {other:?}"),
     }
 }

@@ -40,7 +40,7 @@ impl<T: Config> Pallet<T> {
                 let standing = book.get_mut(at).ok_or(Error::<T>::NoAsk)?;
                 standing.ask = ask.clone();
                 standing.usable_from = usable_from;
-            },
+            }
             Err(at) => {
                 let since = now;
                 let standing =
@@ -51,7 +51,7 @@ impl<T: Config> Pallet<T> {
                 }
                 T::Currency::hold(&HoldReason::Ask.into(), &controller, deposit)?;
                 Providers::<T>::insert(&controller, provider);
-            },
+            }
         }
         Books::<T>::insert(key, book);
         Self::deposit_event(Event::AskSet { controller, key, ask, usable_from });

@@ -78,7 +78,7 @@ impl<T: Config> Pallet<T> {
         let mut after = before;
         change(&mut after);
         if after == before {
-            return
+            return;
         }
         Penalties::<T>::insert(controller, after);
         if after.points != before.points {
@@ -142,7 +142,7 @@ impl<T: Config> ProviderDirectory for Pallet<T> {
         });
         if !given {
             defensive!("capacity was given back that had not been taken");
-            return
+            return;
         }
         Providers::<T>::mutate(controller, |slot| {
             if let Some(provider) = slot.as_mut().defensive() {

@@ -22,7 +22,7 @@ construct_runtime!(
     pub enum Test {
         System: frame_system,
         Balances: pallet_balances,
-        Providers: pallet_assay_providers,
+        Directory: pallet_assay_providers,
     }
 );
 
@@ -86,7 +86,8 @@ impl ModelDirectory for Registry {
     }
     fn has_span(key: &SpanKey) -> bool {
         let Span { first, end } = key.span;
-        Self::info(key.model).is_some() && [(0, 8), (0, 4), (4, 8), (0, 2), (2, 4), (4, 6), (6, 8)].contains(&(first, end))
+        Self::info(key.model).is_some()
+            && [(0, 8), (0, 4), (4, 8), (0, 2), (2, 4), (4, 6), (6, 8)].contains(&(first, end))
     }
     fn work(key: &SpanKey, from: u32, to: u32, _: u32) -> Option<WorkUnits> {
         Some(u64::from(key.span.end - key.span.first) * u64::from(to - from))
@@ -173,7 +174,7 @@ pub fn proof(n: u8, epoch: u32) -> sr25519::Signature {
 
 pub fn register(n: u8) {
     let profile = HardwareProfile { threads: 4, ..Default::default() };
-    assert_ok!(Providers::register(signed(n), worker(n, 0), proof(n, 0), profile, 1 << SPEC_ID));
+    assert_ok!(Directory::register(signed(n), worker(n, 0), proof(n, 0), profile, 1 << SPEC_ID));
 }
 
 pub fn ask() -> Ask {
@@ -198,7 +199,7 @@ pub fn ext(providers: Vec<GenesisProvider>) -> sp_io::TestExternalities {
 pub fn test(body: impl FnOnce()) {
     ext(Vec::new()).execute_with(|| {
         body();
-        Providers::do_try_state().unwrap();
+        Directory::do_try_state().unwrap();
     });
 }
 
@@ -213,7 +214,7 @@ pub fn held(n: u8, reason: HoldReason) -> Balance {
 
 pub fn events() -> Vec<crate::Event<Test>> {
     let of_providers = |record: frame_system::EventRecord<_, _>| match record.event {
-        RuntimeEvent::Providers(event) => Some(event),
+        RuntimeEvent::Directory(event) => Some(event),
         _ => None,
     };
     System::events().into_iter().filter_map(of_providers).collect()

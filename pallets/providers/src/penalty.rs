@@ -59,13 +59,13 @@ pub fn newcomer(histogram: &Histogram) -> u8 {
     let n = histogram.iter().fold(0u64, |sum, count| sum.saturating_add((*count).into()));
     let rank = n.saturating_mul(3).div_ceil(4);
     if rank == 0 {
-        return 0
+        return 0;
     }
     let mut seen = 0u64;
     for (points, count) in (0u8..).zip(histogram) {
         seen = seen.saturating_add((*count).into());
         if seen >= rank {
-            return points
+            return points;
         }
     }
     MAX_POINTS

@@ -136,12 +136,7 @@ impl<T: Config> Pallet<T> {
                 Penalties::<T>::remove(&controller);
             }
         });
-        T::Currency::release(
-            &HoldReason::Registration.into(),
-            &controller,
-            provider.deposit,
-            Precision::BestEffort,
-        )?;
+        T::Currency::release(&HoldReason::Registration.into(), &controller, provider.deposit, Precision::BestEffort)?;
         Self::deposit_event(Event::Deregistered { controller });
         Ok(())
     }

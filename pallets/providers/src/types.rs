@@ -76,7 +76,9 @@ pub struct Standing {
 pub type Book = BoundedVec<Standing, ConstU32<MAX_HOLDERS>>;
 
 /// Capacity of a span that is taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct Usage {
     /// Stages being executed.
     pub executing: u16,
@@ -85,7 +87,9 @@ pub struct Usage {
 }
 
 /// A controller's history. It belongs to the stash: registering again does not clear it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct Penalty {
     /// Points, `0..=MAX_POINTS`.
     pub points: u8,

@@ -21,7 +21,7 @@ impl<T: Config> OffenceSink for Pallet<T> {
         }
         let key = OffenceKey { at: offence.at, role: offence.role, offender: offence.offender.clone() };
         if !Self::remember(&key, offence.kind.is_liveness()) {
-            return 0
+            return 0;
         }
         T::Providers::note_fault(&offence.offender, offence.kind);
 
@@ -60,7 +60,7 @@ impl<T: Config> Pallet<T> {
         let mut record = known.unwrap_or_default();
         let flag = if liveness { &mut record.liveness } else { &mut record.other };
         if core::mem::replace(flag, true) {
-            return false
+            return false;
         }
         Reported::<T>::insert(key, record);
         if known.is_none() {
@@ -84,11 +84,11 @@ impl<T: Config> Pallet<T> {
     /// Forgets reports of attempts that are over, as far as the weight goes.
     pub(crate) fn forget_old(meter: &mut WeightMeter) {
         if meter.try_consume(T::DbWeight::get().reads(1)).is_err() {
-            return
+            return;
         }
         let (mut first, end) = MemoryRange::<T>::get();
         if first == end {
-            return
+            return;
         }
         let now = T::Clock::get();
         while first < end && meter.try_consume(T::WeightInfo::forget_one()).is_ok() {
@@ -119,11 +119,11 @@ impl<T: Config> Pallet<T> {
     /// slash whose deferral is shorter than that of one before it (the parameters changed between them) waits for that one.
     pub(crate) fn execute_due(meter: &mut WeightMeter) {
         if meter.try_consume(T::DbWeight::get().reads(1)).is_err() {
-            return
+            return;
         }
         let (mut first, end) = PendingRange::<T>::get();
         if first == end {
-            return
+            return;
         }
         let now = T::Clock::get();
         while first < end && meter.try_consume(T::WeightInfo::execute_one()).is_ok() {
@@ -132,9 +132,9 @@ impl<T: Config> Pallet<T> {
                 Some(slash) => {
                     Pending::<T>::remove(first);
                     Self::execute(slash);
-                },
+                }
                 // Cancelled.
-                None => {},
+                None => {}
             }
             first = first.saturating_add(1);
         }
@@ -162,7 +162,7 @@ impl<T: Config> Pallet<T> {
         let pot = Self::pot();
         if can(&who) || !can(&pot) {
             // Neither can: the ledger burns it and says so.
-            return who
+            return who;
         }
         Unclaimed::<T>::mutate(&who, |sum| *sum = sum.defensive_saturating_add(amount));
         Self::deposit_event(Event::LegUnclaimed { account: who, amount });
@@ -202,7 +202,7 @@ impl<T: Config> Pallet<T> {
     /// 1. The pot holds what waits to be claimed, over its existential deposit; no empty claim is stored.
     /// 2. Pending slashes lie within the queue's range and bound, and their legs do not exceed them.
     /// 3. Exactly the remembered reports are recorded, each for something.
-    #[cfg(any(feature = "try-runtime", test))]
+    #[cfg(any(feature = "try-runtime", feature = "std"))]
     pub fn do_try_state() -> Result<(), frame::deps::sp_runtime::TryRuntimeError> {
         let mut owed: Balance = 0;
         for (_, amount) in Unclaimed::<T>::iter() {

@@ -13,7 +13,6 @@ use frame::{
     },
     prelude::*,
     testing_prelude::*,
-    traits::Hooks as _,
 };
 use pallet_assay_staking::GenesisBond;
 use polkadot_sdk::{
@@ -155,6 +154,12 @@ impl crate::benchmarking::BenchmarkHelper for Helper {
     }
 }
 
+/// The weight of that many storage reads.
+pub fn reads(n: u64) -> Weight {
+    use frame::deps::frame_support::weights::RuntimeDbWeight;
+    <<Test as frame_system::Config>::DbWeight as Get<RuntimeDbWeight>>::get().reads(n)
+}
+
 pub const RICH: Balance = 100_000;
 
 pub fn id(n: u8) -> AccountId {
@@ -215,7 +220,7 @@ pub fn ext() -> sp_io::TestExternalities {
         },
         staking: pallet_assay_staking::GenesisConfig {
             bonds: (1..=4).map(|n| GenesisBond { account: id(n), validator: 1_000, provider: 2_000 }).collect(),
-            counts: pallet_assay_staking::ValidatorCounts { minimum: 1, target: 8 },
+            counts: Some(pallet_assay_staking::ValidatorCounts { minimum: 1, target: 8 }),
             ..Default::default()
         },
         session: pallet_session::GenesisConfig {

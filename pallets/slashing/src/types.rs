@@ -4,7 +4,9 @@ use assay_primitives::{AccountId, Balance, OffenceKind, Role, StageRef, Tick};
 use frame::prelude::*;
 
 /// What one offender can be reported for: one piece of work in one role.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct OffenceKey {
     /// Where.
     pub at: StageRef,
@@ -16,7 +18,9 @@ pub struct OffenceKey {
 
 /// What has been reported under one key. A small liveness fault must not shield from what follows it: a checker that came too
 /// late and then lied answers for both. Each of the two counts once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct Record {
     /// A liveness fault.
     pub liveness: bool,

@@ -128,7 +128,7 @@ impl<T: Config> Pallet<T> {
             Err(at) => {
                 candidates.try_insert(at, who.clone()).map_err(|_| Error::<T>::TooManyCandidates)?;
                 Ok(())
-            },
+            }
         })
     }
 
@@ -143,7 +143,7 @@ impl<T: Config> Pallet<T> {
             Some((less, who)) if less < bond => {
                 Self::remove_candidate(&who, ChillReason::Displaced);
                 Ok(())
-            },
+            }
             _ => Err(Error::<T>::TooManyCandidates.into()),
         }
     }
@@ -156,7 +156,7 @@ impl<T: Config> Pallet<T> {
                 candidates.remove(at);
                 Self::deposit_event(Event::Chilled { account: who.clone(), reason });
                 true
-            },
+            }
         })
     }
 
@@ -169,8 +169,9 @@ impl<T: Config> Pallet<T> {
 
     /// A genesis state has no caller to return an error to: one that cannot be built must not come into being, so this stops it
     /// and says what to change.
-    pub(crate) fn build_genesis(bonds: &[GenesisBond], counts: ValidatorCounts) {
-        let mut results = alloc::vec![("the counts of validators", None, Self::do_set_counts(counts))];
+    pub(crate) fn build_genesis(bonds: &[GenesisBond], counts: Option<ValidatorCounts>) {
+        let counts = counts.map_or(Ok(()), Self::do_set_counts);
+        let mut results = alloc::vec![("the counts of validators", None, counts)];
         for GenesisBond { account, validator, provider } in bonds {
             let parts = [(Part::Validator, *validator), (Part::Provider, *provider)];
             for (part, amount) in parts.into_iter().filter(|(_, amount)| *amount > 0) {
@@ -224,7 +225,7 @@ impl<T: Config> Pallet<T> {
         for (payee, share) in to {
             let share = (*share).min(left);
             if share == 0 {
-                continue
+                continue;
             }
             let paid = with_storage_layer(|| {
                 T::Currency::transfer_on_hold(

@@ -73,7 +73,8 @@ mod tests {
     #[test]
     fn elect_one_removal_at_a_time_keeps_the_rest() {
         // All three are outbid; only the lowest leaves now.
-        let next = elect(&ids(&[1, 2, 3]), 0, bonds(&[(1, 3), (2, 2), (3, 1), (7, 90), (8, 91), (9, 92)]), 3, 1).unwrap();
+        let next =
+            elect(&ids(&[1, 2, 3]), 0, bonds(&[(1, 3), (2, 2), (3, 1), (7, 90), (8, 91), (9, 92)]), 3, 1).unwrap();
         assert_eq!(next, ids(&[2, 1, 9]));
     }
 

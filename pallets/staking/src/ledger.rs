@@ -195,7 +195,10 @@ mod tests {
         p.unbond(3, 1).unwrap();
         p.unbond(3, 2).unwrap();
         assert_eq!(p.slash(5), 5);
-        assert_eq!((p.active, p.unlocking.to_vec()), (0, vec![Chunk { amount: 3, release: 1 }, Chunk { amount: 2, release: 2 }]));
+        assert_eq!(
+            (p.active, p.unlocking.to_vec()),
+            (0, vec![Chunk { amount: 3, release: 1 }, Chunk { amount: 2, release: 2 }])
+        );
         assert_eq!(p.slash(100), 5);
         assert!(p.is_empty());
     }

@@ -44,7 +44,7 @@ mod offences;
 mod session;
 #[cfg(test)]
 mod tests;
-#[cfg(any(feature = "try-runtime", test))]
+#[cfg(any(feature = "try-runtime", feature = "std"))]
 mod try_state;
 pub mod types;
 pub mod weights;
@@ -146,7 +146,13 @@ pub mod pallet {
 
     /// How many validators there should be.
     #[pallet::storage]
-    pub type Counts<T: Config> = StorageValue<_, ValidatorCounts, ValueQuery>;
+    pub type Counts<T: Config> = StorageValue<_, ValidatorCounts, ValueQuery, DefaultCounts<T>>;
+
+    /// At least one validator, and as many as possible.
+    #[pallet::type_value]
+    pub fn DefaultCounts<T: Config>() -> ValidatorCounts {
+        ValidatorCounts { minimum: 1, target: T::MaxValidators::get() }
+    }
 
     /// The set of the last election; it validates from the session after the one in which it was elected.
     #[pallet::storage]
@@ -171,8 +177,7 @@ pub mod pallet {
     /// Consensus faults by session and offender: dropped when the session can no longer be reported. At most one per
     /// validator and session.
     #[pallet::storage]
-    pub type Faults<T: Config> =
-        StorageDoubleMap<_, Twox64Concat, SessionIndex, Blake2_128Concat, AccountId, Fault>;
+    pub type Faults<T: Config> = StorageDoubleMap<_, Twox64Concat, SessionIndex, Blake2_128Concat, AccountId, Fault>;
 
     /// Consensus slashes that wait, by their place in the queue. At most [`MAX_PENDING`].
     #[pallet::storage]
@@ -188,8 +193,8 @@ pub mod pallet {
     pub struct GenesisConfig<T: Config> {
         /// The bonds.
         pub bonds: Vec<GenesisBond>,
-        /// How many validators there should be.
-        pub counts: ValidatorCounts,
+        /// How many validators there should be; if not given, at least one and as many as possible.
+        pub counts: Option<ValidatorCounts>,
         /// Needed by the macro.
         #[serde(skip)]
         pub _config: core::marker::PhantomData<T>,

@@ -10,7 +10,6 @@ use frame::{
         sp_runtime::{testing::UintAuthorityId, traits::ConvertInto},
     },
     testing_prelude::*,
-    traits::Hooks as _,
 };
 use polkadot_sdk::{
     pallet_balances,
@@ -104,6 +103,12 @@ impl crate::Config for Test {
     type WeightInfo = ();
 }
 
+/// The weight of that many storage reads.
+pub fn reads(n: u64) -> Weight {
+    use frame::deps::frame_support::weights::RuntimeDbWeight;
+    <<Test as frame_system::Config>::DbWeight as Get<RuntimeDbWeight>>::get().reads(n)
+}
+
 pub const RICH: Balance = 100_000;
 
 pub fn id(n: u8) -> AccountId {
@@ -128,10 +133,8 @@ pub fn ext(validators: u8, counts: ValidatorCounts) -> sp_io::TestExternalities 
             ..Default::default()
         },
         staking: crate::GenesisConfig {
-            bonds: (1..=validators)
-                .map(|n| GenesisBond { account: id(n), validator: 1_000, provider: 500 })
-                .collect(),
-            counts,
+            bonds: (1..=validators).map(|n| GenesisBond { account: id(n), validator: 1_000, provider: 500 }).collect(),
+            counts: Some(counts),
             ..Default::default()
         },
         session: pallet_session::GenesisConfig {

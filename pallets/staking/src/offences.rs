@@ -34,7 +34,7 @@ impl<T: Config> Pallet<T> {
         let now = T::Session::session_index();
         // The pallets that take reports refuse older ones; a bond that has left since must not be missed by them.
         if fraction.is_zero() || session.saturating_add(T::UnbondingSessions::get()) < now {
-            return
+            return;
         }
         let mut ledger = Ledgers::<T>::get(who);
         let mut fault = Faults::<T>::get(session, who).unwrap_or(Fault {
@@ -43,7 +43,7 @@ impl<T: Config> Pallet<T> {
             amount: 0,
         });
         if fraction <= fault.fraction {
-            return
+            return;
         }
         // Rounded up: an offence is never free.
         let due = fraction.mul_ceil(fault.base);
@@ -72,7 +72,7 @@ impl<T: Config> Pallet<T> {
     fn defer(who: &AccountId, session: SessionIndex, amount: Balance, now: SessionIndex) -> Option<u32> {
         let (first, end) = PendingRange::<T>::get();
         if end.saturating_sub(first) >= MAX_PENDING {
-            return None
+            return None;
         }
         let next = end.checked_add(1)?;
         let due = now.saturating_add(T::SlashDeferSessions::get());
@@ -84,11 +84,11 @@ impl<T: Config> Pallet<T> {
     /// Executes what is due, as far as the weight goes; the rest waits for the next block.
     pub(crate) fn execute_due(meter: &mut WeightMeter) {
         if meter.try_consume(T::DbWeight::get().reads(2)).is_err() {
-            return
+            return;
         }
         let (mut first, end) = PendingRange::<T>::get();
         if first == end {
-            return
+            return;
         }
         let now = T::Session::session_index();
         while first < end && meter.try_consume(T::WeightInfo::execute_slash()).is_ok() {
@@ -98,9 +98,9 @@ impl<T: Config> Pallet<T> {
                 Some(slash) => {
                     PendingSlashes::<T>::remove(first);
                     Self::slash(&slash.offender, Part::Validator, slash.amount, &[]);
-                },
+                }
                 // Cancelled.
-                None => {},
+                None => {}
             }
             first = first.saturating_add(1);
         }

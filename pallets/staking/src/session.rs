@@ -40,7 +40,7 @@ impl<T: Config> Pallet<T> {
     /// Plans a session: the set that validates in it, or none if the present one simply goes on.
     pub(crate) fn plan(planned: SessionIndex) -> Option<Vec<AccountId>> {
         if !Self::election_due(planned) {
-            return None
+            return None;
         }
         let present = Self::validators();
         let previous: Vec<AccountId> = present.iter().filter(|v| T::Session::is_registered(v)).cloned().collect();
@@ -57,7 +57,7 @@ impl<T: Config> Pallet<T> {
             Self::deposit_event(Event::ElectionFailed { session: planned });
         }
         if next.is_empty() {
-            return None
+            return None;
         }
         for gone in present.iter().filter(|p| !next.contains(p)) {
             // It still validates in the session before the planned one.

@@ -36,7 +36,10 @@ impl<T: Config> Pallet<T> {
                 ensure!(ledger.spoken_for(part) <= total, "3: more is spoken for than there is");
                 let chunks = &ledger.part(part).unlocking;
                 ensure!(chunks.iter().all(|c| c.amount > 0), "5: an empty chunk");
-                ensure!(chunks.windows(2).all(|w| matches!(w, [a, b] if a.release < b.release)), "5: chunks out of order");
+                ensure!(
+                    chunks.windows(2).all(|w| matches!(w, [a, b] if a.release < b.release)),
+                    "5: chunks out of order"
+                );
             }
             ensure!(!ledger.is_empty(), "5: an empty ledger");
             ensure!(reserved.remove(&who).unwrap_or_default() == ledger.reserved, "2: reserved");

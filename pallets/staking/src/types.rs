@@ -131,12 +131,6 @@ pub struct ValidatorCounts {
     pub target: u32,
 }
 
-impl Default for ValidatorCounts {
-    fn default() -> Self {
-        Self { minimum: 1, target: 100 }
-    }
-}
-
 /// A bond of the genesis state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

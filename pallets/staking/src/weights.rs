@@ -61,8 +61,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
             .saturating_add(T::DbWeight::get().writes(1))
     }
     fn set_counts() -> Weight {
-        Weight::from_parts(12_000_000, 0)
-            .saturating_add(T::DbWeight::get().writes(1))
+        Weight::from_parts(12_000_000, 0).saturating_add(T::DbWeight::get().writes(1))
     }
     fn cancel_slash() -> Weight {
         Weight::from_parts(35_000_000, 0)
@@ -111,8 +110,7 @@ impl WeightInfo for () {
             .saturating_add(ParityDbWeight::get().writes(1))
     }
     fn set_counts() -> Weight {
-        Weight::from_parts(12_000_000, 0)
-            .saturating_add(ParityDbWeight::get().writes(1))
+        Weight::from_parts(12_000_000, 0).saturating_add(ParityDbWeight::get().writes(1))
     }
     fn cancel_slash() -> Weight {
         Weight::from_parts(35_000_000, 0)

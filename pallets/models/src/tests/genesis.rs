@@ -20,9 +20,9 @@ fn genesis_model_has_no_owner_and_no_deposit() {
         let model = Models::<Test>::get(id).unwrap();
         assert_eq!((model.owner, model.deposit, model.active), (None, 0, true));
         assert_eq!(model.templates, templates(&[&[], &[4]], 8));
-        Models::do_try_state().unwrap();
-        assert_noop!(Models::deregister(RuntimeOrigin::signed(alice()), id), Error::<Test>::NotOwner);
-        assert_ok!(Models::deregister(RuntimeOrigin::root(), id));
+        Registry::do_try_state().unwrap();
+        assert_noop!(Registry::deregister(RuntimeOrigin::signed(alice()), id), Error::<Test>::NotOwner);
+        assert_ok!(Registry::deregister(RuntimeOrigin::root(), id));
         assert_eq!(last_event(), Event::ModelRemoved { model: id, deposit: 0 });
     });
 }

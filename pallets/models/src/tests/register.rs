@@ -9,12 +9,8 @@ use assay_exact::{
 use assay_primitives::Span;
 use frame::{prelude::*, testing_prelude::*};
 
-fn register(
-    header: HeaderBytes,
-    entries: EntryRoots,
-    templates: Templates,
-) -> DispatchResult {
-    Models::register(RuntimeOrigin::signed(alice()), name(), header, entries, templates)
+fn register(header: HeaderBytes, entries: EntryRoots, templates: Templates) -> DispatchResult {
+    Registry::register(RuntimeOrigin::signed(alice()), name(), header, entries, templates)
 }
 
 fn refused(header: &Header, error: Error<Test>) {
@@ -28,7 +24,8 @@ fn register_package_stores_it_under_its_root() {
         let id = register_demo();
         let header = decoder(8);
         // The root as the specification writes it, in software: list(blob(header), entries..).
-        let leaves = core::iter::once(merkle::blob::<Blake2b>(&header.encode())).chain(entries(&header).iter().map(|e| e.0));
+        let leaves = core::iter::once(merkle::blob::<Blake2b>(&header.encode()))
+            .chain(entries(&header).into_iter().map(|e| e.0));
         assert_eq!(id.0, merkle::list::<Blake2b, _>(leaves));
 
         let model = Models::<Test>::get(id).unwrap();
@@ -38,7 +35,8 @@ fn register_package_stores_it_under_its_root() {
         assert!(model.active);
         assert_eq!(Entries::<Test>::get(id), entries(&header));
         assert_eq!(held(&alice()), model.deposit);
-        let bytes = name().len() + header.encode().len() + entries(&header).encoded_size() + model.templates.encoded_size();
+        let bytes =
+            name().len() + header.encode().len() + entries(&header).encoded_size() + model.templates.encoded_size();
         assert_eq!(model.deposit, 1_000 + 2 * bytes as u128);
         assert_eq!(last_event(), Event::ModelRegistered { model: id, owner: alice(), deposit: model.deposit });
     });
@@ -48,7 +46,8 @@ fn register_package_stores_it_under_its_root() {
 fn register_unsigned_is_refused() {
     test(|| {
         let header = decoder(8);
-        let call = Models::register(RuntimeOrigin::root(), name(), bytes(&header), entries(&header), templates(&[&[]], 8));
+        let call =
+            Registry::register(RuntimeOrigin::root(), name(), bytes(&header), entries(&header), templates(&[&[]], 8));
         assert_noop!(call, DispatchError::BadOrigin);
     });
 }
@@ -68,7 +67,7 @@ fn register_bad_name_is_refused() {
         for name in [vec![], vec![0xff, 0xfe]] {
             let name = ModelName::try_from(name).unwrap();
             let origin = RuntimeOrigin::signed(alice());
-            let call = Models::register(origin, name, bytes(&header), entries(&header), templates(&[&[]], 8));
+            let call = Registry::register(origin, name, bytes(&header), entries(&header), templates(&[&[]], 8));
             assert_noop!(call, Error::<Test>::BadName);
         }
     });
@@ -81,7 +80,10 @@ fn register_bad_header_is_refused() {
         refused(&Header { context: 0, ..decoder(8) }, Error::BadHeader);
         let truncated = BoundedVec::truncate_from(decoder(8).encode()[..40].to_vec());
         assert_noop!(register(truncated, entries(&decoder(8)), templates(&[&[]], 8)), Error::<Test>::BadHeader);
-        assert_noop!(register(Default::default(), entries(&decoder(8)), templates(&[&[]], 8)), Error::<Test>::BadHeader);
+        assert_noop!(
+            register(Default::default(), entries(&decoder(8)), templates(&[&[]], 8)),
+            Error::<Test>::BadHeader
+        );
     });
 }
 
@@ -98,13 +100,8 @@ fn register_other_spec_is_refused() {
 #[test]
 fn register_encoder_is_refused() {
     test(|| {
-        let encoder = Header {
-            kind: Kind::Encoder,
-            flags: Flags::LAYER_NORM,
-            pool: Pool::Mean,
-            eos: vec![],
-            ..decoder(8)
-        };
+        let encoder =
+            Header { kind: Kind::Encoder, flags: Flags::LAYER_NORM, pool: Pool::Mean, eos: vec![], ..decoder(8) };
         encoder.validate().unwrap();
         refused(&encoder, Error::NotADecoder);
     });
@@ -167,7 +164,7 @@ fn register_template_twice_is_refused() {
 fn register_without_the_deposit_is_refused() {
     test(|| {
         let header = decoder(8);
-        let call = Models::register(
+        let call = Registry::register(
             RuntimeOrigin::signed(poor()),
             name(),
             bytes(&header),
@@ -181,7 +178,8 @@ fn register_without_the_deposit_is_refused() {
 #[test]
 fn register_largest_package_fits() {
     test(|| {
-        let header = Header { flags: decoder(1_024).flags.with(Flags::POSITIONS).with(Flags::EMBEDDING_NORM), ..decoder(1_024) };
+        let header =
+            Header { flags: decoder(1_024).flags.with(Flags::POSITIONS).with(Flags::EMBEDDING_NORM), ..decoder(1_024) };
         assert_eq!(entries(&header).len() as u32, MAX_ENTRIES);
         assert_ok!(register(bytes(&header), entries(&header), templates(&[&[]], 1_024)));
     });

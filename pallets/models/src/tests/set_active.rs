@@ -8,14 +8,14 @@ use frame::{prelude::*, testing_prelude::*};
 fn set_active_closes_to_new_jobs_and_opens_again() {
     test(|| {
         let id = register_demo();
-        assert_ok!(<Models as ModelDirectory>::add_user(id));
-        assert_ok!(Models::set_active(RuntimeOrigin::signed(alice()), id, false));
+        assert_ok!(<Registry as ModelDirectory>::add_user(id));
+        assert_ok!(Registry::set_active(RuntimeOrigin::signed(alice()), id, false));
         assert_eq!(last_event(), Event::ModelActivated { model: id, active: false });
-        assert!(!<Models as ModelDirectory>::info(id).unwrap().active);
-        assert_noop!(<Models as ModelDirectory>::add_user(id), Error::<Test>::Inactive);
+        assert!(!<Registry as ModelDirectory>::info(id).unwrap().active);
+        assert_noop!(<Registry as ModelDirectory>::add_user(id), Error::<Test>::Inactive);
         assert_eq!(Users::<Test>::get(id), 1, "the job that runs goes on");
-        assert_ok!(Models::set_active(RuntimeOrigin::root(), id, true));
-        assert_ok!(<Models as ModelDirectory>::add_user(id));
+        assert_ok!(Registry::set_active(RuntimeOrigin::root(), id, true));
+        assert_ok!(<Registry as ModelDirectory>::add_user(id));
     });
 }
 
@@ -24,7 +24,7 @@ fn set_active_unchanged_has_no_event() {
     test(|| {
         let id = register_demo();
         System::reset_events();
-        assert_ok!(Models::set_active(RuntimeOrigin::signed(alice()), id, true));
+        assert_ok!(Registry::set_active(RuntimeOrigin::signed(alice()), id, true));
         assert!(System::events().is_empty());
     });
 }
@@ -33,8 +33,8 @@ fn set_active_unchanged_has_no_event() {
 fn set_active_by_a_stranger_is_refused() {
     test(|| {
         let id = register_demo();
-        assert_noop!(Models::set_active(RuntimeOrigin::signed(bob()), id, false), Error::<Test>::NotOwner);
+        assert_noop!(Registry::set_active(RuntimeOrigin::signed(bob()), id, false), Error::<Test>::NotOwner);
         let unknown = H256::repeat_byte(9);
-        assert_noop!(Models::set_active(RuntimeOrigin::root(), unknown, false), Error::<Test>::UnknownModel);
+        assert_noop!(Registry::set_active(RuntimeOrigin::root(), unknown, false), Error::<Test>::UnknownModel);
     });
 }

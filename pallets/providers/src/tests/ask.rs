@@ -5,7 +5,7 @@ use assay_primitives::{market, traits::ProviderDirectory, Ask, Span, SpanKey, MA
 use frame::{prelude::*, testing_prelude::*};
 
 fn call(n: u8, key: SpanKey, ask: Ask) -> DispatchResult {
-    Providers::ask(signed(n), key, ask)
+    Directory::ask(signed(n), key, ask)
 }
 
 #[test]
@@ -19,7 +19,7 @@ fn ask_becomes_usable_after_the_delay() {
         assert_eq!(provider(1).spans.to_vec(), vec![key(0, 4)]);
         let usable = |tick| {
             Clock::set(tick);
-            <Providers as ProviderDirectory>::holders(&key(0, 4))[0].usable
+            <Directory as ProviderDirectory>::holders(&key(0, 4))[0].usable
         };
         assert_eq!([usable(10), usable(11), usable(12)], [false, false, true]);
     });
@@ -32,7 +32,7 @@ fn ask_again_replaces_the_offer_and_keeps_since() {
         assert_ok!(call(1, key(0, 4), ask()));
         Clock::set(50);
         assert_ok!(call(1, key(0, 4), Ask { price: 0, ..ask() }));
-        let holder = &<Providers as ProviderDirectory>::holders(&key(0, 4))[0];
+        let holder = &<Directory as ProviderDirectory>::holders(&key(0, 4))[0];
         assert_eq!((holder.ask.price, holder.since, holder.usable), (0, 10, false));
         assert_eq!(held(1, HoldReason::Ask), 20, "one deposit");
     });
@@ -44,13 +44,13 @@ fn ask_withdrawn_and_made_again_starts_anew() {
         register(1);
         assert_ok!(call(1, key(0, 4), ask()));
         assert_ok!(call(1, key(4, 8), ask()));
-        assert_ok!(Providers::withdraw_ask(signed(1), key(0, 4)));
+        assert_ok!(Directory::withdraw_ask(signed(1), key(0, 4)));
         assert_eq!(last_event(), Event::AskWithdrawn { controller: id(1), key: key(0, 4) });
         assert_eq!(held(1, HoldReason::Ask), 20);
         assert!(!Books::<Test>::contains_key(key(0, 4)), "an empty book leaves nothing");
         Clock::set(50);
         assert_ok!(call(1, key(0, 4), ask()));
-        assert_eq!(<Providers as ProviderDirectory>::holders(&key(0, 4))[0].since, 50);
+        assert_eq!(<Directory as ProviderDirectory>::holders(&key(0, 4))[0].since, 50);
     });
 }
 
@@ -77,7 +77,7 @@ fn ask_needs_exposure_for_a_minimum_job() {
         register(1);
         // Four layers, one position, at the reserve price.
         let needed = market::backing(&TestParams::get(), 3, 4 * 1_000, 0).unwrap();
-        assert_eq!(Providers::minimum_exposure(key(0, 4)), Some(needed));
+        assert_eq!(Directory::minimum_exposure(key(0, 4)), Some(needed));
         FreeExposure::set(needed - 1);
         assert_noop!(call(1, key(0, 4), ask()), Error::<Test>::InsufficientExposure);
         FreeExposure::set(needed);
@@ -97,9 +97,9 @@ fn ask_in_a_full_book_is_refused() {
         assert_ok!(call(99, key(0, 4), ask()));
         // Replacing one's own is no new place.
         assert_ok!(call(5, key(0, 8), Ask { price: 1, ..ask() }));
-        assert_ok!(Providers::withdraw_ask(signed(5), key(0, 8)));
+        assert_ok!(Directory::withdraw_ask(signed(5), key(0, 8)));
         assert_ok!(call(99, key(0, 8), ask()));
-        let holders = <Providers as ProviderDirectory>::holders(&key(0, 8));
+        let holders = <Directory as ProviderDirectory>::holders(&key(0, 8));
         assert_eq!(holders.len(), MAX_HOLDERS as usize);
     });
 }
@@ -117,8 +117,8 @@ fn ask_without_the_deposit_is_refused() {
 #[test]
 fn withdraw_unknown_ask_is_refused() {
     test(|| {
-        assert_noop!(Providers::withdraw_ask(signed(1), key(0, 4)), Error::<Test>::NotRegistered);
+        assert_noop!(Directory::withdraw_ask(signed(1), key(0, 4)), Error::<Test>::NotRegistered);
         register(1);
-        assert_noop!(Providers::withdraw_ask(signed(1), key(0, 4)), Error::<Test>::NoAsk);
+        assert_noop!(Directory::withdraw_ask(signed(1), key(0, 4)), Error::<Test>::NoAsk);
     });
 }

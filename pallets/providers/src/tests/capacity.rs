@@ -5,29 +5,33 @@ use assay_primitives::{traits::ProviderDirectory, SlotKind};
 use frame::{prelude::*, testing_prelude::*};
 
 fn take(kind: SlotKind) -> DispatchResult {
-    <Providers as ProviderDirectory>::take(&id(1), &key(0, 8), kind)
+    <Directory as ProviderDirectory>::take(&id(1), &key(0, 8), kind)
 }
 
 fn give_back(kind: SlotKind) {
-    <Providers as ProviderDirectory>::give_back(&id(1), &key(0, 8), kind)
+    <Directory as ProviderDirectory>::give_back(&id(1), &key(0, 8), kind)
 }
 
 #[test]
 fn take_up_to_the_asks_slots_of_each_kind() {
     test(|| {
         register(1);
-        assert_ok!(Providers::ask(signed(1), key(0, 8), ask()));
-        (0..2).for_each(|_| assert_ok!(take(SlotKind::Execute)));
+        assert_ok!(Directory::ask(signed(1), key(0, 8), ask()));
+        (0..2).for_each(|_| {
+            assert_ok!(take(SlotKind::Execute));
+        });
         assert_noop!(take(SlotKind::Execute), Error::<Test>::NoCapacity);
-        (0..3).for_each(|_| assert_ok!(take(SlotKind::Check)));
+        (0..3).for_each(|_| {
+            assert_ok!(take(SlotKind::Check));
+        });
         assert_noop!(take(SlotKind::Check), Error::<Test>::NoCapacity);
-        let holder = &<Providers as ProviderDirectory>::holders(&key(0, 8))[0];
+        let holder = &<Directory as ProviderDirectory>::holders(&key(0, 8))[0];
         assert_eq!((holder.free_slots, holder.free_check_slots), (0, 0));
         assert_eq!(provider(1).in_use, 5);
-        assert_eq!(Providers::in_use(id(1), key(0, 8), SlotKind::Check), 3);
+        assert_eq!(Directory::in_use(id(1), key(0, 8), SlotKind::Check), 3);
 
         give_back(SlotKind::Execute);
-        assert_eq!(<Providers as ProviderDirectory>::holders(&key(0, 8))[0].free_slots, 1);
+        assert_eq!(<Directory as ProviderDirectory>::holders(&key(0, 8))[0].free_slots, 1);
         assert_ok!(take(SlotKind::Execute));
         (0..2).for_each(|_| give_back(SlotKind::Execute));
         (0..3).for_each(|_| give_back(SlotKind::Check));
@@ -48,15 +52,17 @@ fn take_without_an_ask_is_refused() {
 fn capacity_survives_a_smaller_ask_and_a_withdrawn_one() {
     test(|| {
         register(1);
-        assert_ok!(Providers::ask(signed(1), key(0, 8), ask()));
-        (0..2).for_each(|_| assert_ok!(take(SlotKind::Execute)));
-        assert_ok!(Providers::ask(signed(1), key(0, 8), assay_primitives::Ask { slots: 1, ..ask() }));
-        assert_eq!(<Providers as ProviderDirectory>::holders(&key(0, 8))[0].free_slots, 0);
-        assert_ok!(Providers::withdraw_ask(signed(1), key(0, 8)));
-        Providers::do_try_state().unwrap();
-        assert_noop!(Providers::deregister(signed(1)), Error::<Test>::InUse);
+        assert_ok!(Directory::ask(signed(1), key(0, 8), ask()));
+        (0..2).for_each(|_| {
+            assert_ok!(take(SlotKind::Execute));
+        });
+        assert_ok!(Directory::ask(signed(1), key(0, 8), assay_primitives::Ask { slots: 1, ..ask() }));
+        assert_eq!(<Directory as ProviderDirectory>::holders(&key(0, 8))[0].free_slots, 0);
+        assert_ok!(Directory::withdraw_ask(signed(1), key(0, 8)));
+        Directory::do_try_state().unwrap();
+        assert_noop!(Directory::deregister(signed(1)), Error::<Test>::InUse);
         (0..2).for_each(|_| give_back(SlotKind::Execute));
-        assert_ok!(Providers::deregister(signed(1)));
+        assert_ok!(Directory::deregister(signed(1)));
     });
 }
 

@@ -12,17 +12,17 @@ fn genesis(n: u8) -> GenesisProvider {
 #[test]
 fn genesis_providers_can_be_matched_at_once() {
     ext(vec![genesis(1), genesis(2)]).execute_with(|| {
-        Providers::do_try_state().unwrap();
-        let holders = <Providers as ProviderDirectory>::holders(&key(0, 4));
+        Directory::do_try_state().unwrap();
+        let holders = <Directory as ProviderDirectory>::holders(&key(0, 4));
         assert_eq!(holders.len(), 2);
         assert!(holders.iter().all(|h| h.usable && h.free_slots == 1 && h.free_check_slots == 2));
         assert_eq!(held(1, HoldReason::Registration), 0);
         // Everything else works as for others, and costs them no deposit.
-        assert_ok!(Providers::rotate_worker(signed(1), worker(1, 1), proof(1, 1)));
-        assert_ok!(Providers::withdraw_ask(signed(1), key(0, 4)));
-        assert_ok!(Providers::withdraw_ask(signed(1), key(4, 8)));
-        assert_ok!(Providers::deregister(signed(1)));
-        Providers::do_try_state().unwrap();
+        assert_ok!(Directory::rotate_worker(signed(1), worker(1, 1), proof(1, 1)));
+        assert_ok!(Directory::withdraw_ask(signed(1), key(0, 4)));
+        assert_ok!(Directory::withdraw_ask(signed(1), key(4, 8)));
+        assert_ok!(Directory::deregister(signed(1)));
+        Directory::do_try_state().unwrap();
         assert_eq!(Balances::free_balance(id(1)), RICH);
     });
 }

@@ -1,6 +1,6 @@
 //! Random sequences of everything that can happen in the directory.
 
-use crate::{mock::*, *};
+use crate::mock::*;
 use assay_primitives::{traits::ProviderDirectory, Ask, OffenceKind, SlotKind, SpanKey, SPEC_ID};
 use frame::testing_prelude::*;
 use proptest::prelude::*;
@@ -25,7 +25,8 @@ fn op() -> impl Strategy<Value = Op> {
     let who = || 1u8..6;
     let span = || prop_oneof![Just(key(0, 8)), Just(key(0, 4)), Just(key(4, 8))];
     let kind = || prop_oneof![Just(SlotKind::Execute), Just(SlotKind::Check)];
-    let fault = prop_oneof![Just(OffenceKind::NoShow), Just(OffenceKind::FalseDissent), Just(OffenceKind::Equivocation)];
+    let fault =
+        prop_oneof![Just(OffenceKind::NoShow), Just(OffenceKind::FalseDissent), Just(OffenceKind::Equivocation)];
     prop_oneof![
         2 => who().prop_map(Op::Register),
         1 => who().prop_map(Op::Rotate),
@@ -43,46 +44,46 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn apply(op: Op) -> DispatchResult {
-    let taken = |w: u8, k: &SpanKey, s| Providers::in_use(id(w), *k, s);
+    let taken = |w: u8, k: &SpanKey, s| Directory::in_use(id(w), *k, s);
     match op {
-        Op::Register(w) => Providers::register(signed(w), worker(w, 0), proof(w, 0), Default::default(), 1 << SPEC_ID),
+        Op::Register(w) => Directory::register(signed(w), worker(w, 0), proof(w, 0), Default::default(), 1 << SPEC_ID),
         Op::Rotate(w) => {
-            let epoch = Providers::next_key_epoch(id(w));
-            Providers::rotate_worker(signed(w), worker(w, epoch), proof(w, epoch))
-        },
-        Op::Profile(w, supports) => Providers::set_profile(signed(w), Default::default(), 1 << u32::from(supports)),
-        Op::Ask(w, k, slots, check_slots) => Providers::ask(signed(w), k, Ask { slots, check_slots, ..ask() }),
-        Op::WithdrawAsk(w, k) => Providers::withdraw_ask(signed(w), k),
+            let epoch = Directory::next_key_epoch(id(w));
+            Directory::rotate_worker(signed(w), worker(w, epoch), proof(w, epoch))
+        }
+        Op::Profile(w, supports) => Directory::set_profile(signed(w), Default::default(), 1 << u32::from(supports)),
+        Op::Ask(w, k, slots, check_slots) => Directory::ask(signed(w), k, Ask { slots, check_slots, ..ask() }),
+        Op::WithdrawAsk(w, k) => Directory::withdraw_ask(signed(w), k),
         Op::Take(w, k, s) => {
             let before = taken(w, &k, s);
-            let holder = <Providers as ProviderDirectory>::holders(&k).into_iter().find(|h| h.controller == id(w));
+            let holder = <Directory as ProviderDirectory>::holders(&k).into_iter().find(|h| h.controller == id(w));
             let free = holder.map_or(0, |h| if s == SlotKind::Execute { h.free_slots } else { h.free_check_slots });
-            let result = <Providers as ProviderDirectory>::take(&id(w), &k, s);
+            let result = <Directory as ProviderDirectory>::take(&id(w), &k, s);
             assert_eq!(result.is_ok(), free > 0);
             assert_eq!(taken(w, &k, s), before + u16::from(free > 0));
             Ok(())
-        },
+        }
         Op::GiveBack(w, k, s) => {
             if taken(w, &k, s) > 0 {
-                <Providers as ProviderDirectory>::give_back(&id(w), &k, s);
+                <Directory as ProviderDirectory>::give_back(&id(w), &k, s);
             }
             Ok(())
-        },
-        Op::Activity(w, true) => Providers::resume(signed(w)),
-        Op::Activity(w, false) => Providers::drain(signed(w)),
-        Op::Deregister(w) => Providers::deregister(signed(w)),
+        }
+        Op::Activity(w, true) => Directory::resume(signed(w)),
+        Op::Activity(w, false) => Directory::drain(signed(w)),
+        Op::Deregister(w) => Directory::deregister(signed(w)),
         Op::Fault(w, f) => {
-            <Providers as ProviderDirectory>::note_fault(&id(w), f);
+            <Directory as ProviderDirectory>::note_fault(&id(w), f);
             Ok(())
-        },
+        }
         Op::Settled(w, b) => {
-            <Providers as ProviderDirectory>::note_settled(&id(w), b);
+            <Directory as ProviderDirectory>::note_settled(&id(w), b);
             Ok(())
-        },
+        }
         Op::Tick => {
             Clock::mutate(|t| *t += 1);
             Ok(())
-        },
+        }
     }
 }
 
@@ -96,7 +97,7 @@ proptest! {
                 // As a dispatch does: what fails leaves nothing. Whether it fails is not the question here.
                 let _ = frame::deps::frame_support::storage::with_storage_layer(|| apply(op));
                 System::reset_events();
-                Providers::do_try_state().unwrap();
+                Directory::do_try_state().unwrap();
             }
             assert_eq!(Balances::total_issuance(), issuance);
         });

@@ -2,9 +2,6 @@
 
 use crate::{mock::*, *};
 use assay_primitives::{traits::ProviderDirectory, OffenceKind};
-use frame::testing_prelude::*;
-
-type Directory = Providers;
 
 fn points(n: u8) -> u8 {
     Penalties::<Test>::get(id(n)).points
@@ -16,7 +13,7 @@ fn faults_raise_and_burned_fees_lower() {
         register(1);
         <Directory as ProviderDirectory>::note_fault(&id(1), OffenceKind::NoCommit);
         assert_eq!(last_event(), Event::PenaltyChanged { controller: id(1), points: 2 });
-        assert_eq!(Providers::provider(id(1)).unwrap().penalty_permille, 50);
+        assert_eq!(Directory::provider(id(1)).unwrap().penalty_permille, 50);
         <Directory as ProviderDirectory>::note_settled(&id(1), 999);
         assert_eq!(points(1), 2);
         <Directory as ProviderDirectory>::note_settled(&id(1), 1);

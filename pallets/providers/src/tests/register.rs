@@ -5,7 +5,7 @@ use assay_primitives::{digest, traits::ProviderDirectory, SPEC_ID};
 use frame::{deps::sp_core::Pair, prelude::*, testing_prelude::*};
 
 fn call(n: u8, worker: assay_primitives::AccountId, proof: assay_primitives::WorkerSignature) -> DispatchResult {
-    Providers::register(signed(n), worker, proof, Default::default(), 1 << SPEC_ID)
+    Directory::register(signed(n), worker, proof, Default::default(), 1 << SPEC_ID)
 }
 
 #[test]
@@ -15,8 +15,8 @@ fn register_with_proof_maps_the_worker() {
         assert_eq!(last_event(), Event::Registered { controller: id(1), worker: worker(1, 0) });
         assert_eq!(provider(1).worker, WorkerKey { account: worker(1, 0), epoch: 0 });
         assert_eq!((provider(1).active, provider(1).hardware.threads), (true, 4));
-        assert_eq!(<Providers as ProviderDirectory>::controller_of(&worker(1, 0)), Some(id(1)));
-        assert_eq!(<Providers as ProviderDirectory>::worker_of(&id(1)), Some(worker(1, 0)));
+        assert_eq!(<Directory as ProviderDirectory>::controller_of(&worker(1, 0)), Some(id(1)));
+        assert_eq!(<Directory as ProviderDirectory>::worker_of(&id(1)), Some(worker(1, 0)));
         assert_eq!(held(1, HoldReason::Registration), 100);
     });
 }
@@ -54,18 +54,22 @@ fn register_without_possession_is_refused() {
 
 #[test]
 fn register_controller_as_its_own_worker_is_refused() {
-    test(|| assert_noop!(call(1, id(1), proof(1, 0)), Error::<Test>::WorkerIsController));
+    test(|| {
+        assert_noop!(call(1, id(1), proof(1, 0)), Error::<Test>::WorkerIsController);
+    });
 }
 
 #[test]
 fn register_without_spec_is_refused() {
     test(|| {
-        let call = Providers::register(signed(1), worker(1, 0), proof(1, 0), Default::default(), 0);
+        let call = Directory::register(signed(1), worker(1, 0), proof(1, 0), Default::default(), 0);
         assert_noop!(call, Error::<Test>::NoSpec);
     });
 }
 
 #[test]
 fn register_without_the_deposit_is_refused() {
-    test(|| assert_noop!(call(101, worker(101, 0), proof(101, 0)), TokenError::FundsUnavailable));
+    test(|| {
+        assert_noop!(call(101, worker(101, 0), proof(101, 0)), TokenError::FundsUnavailable);
+    });
 }

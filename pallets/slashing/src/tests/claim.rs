@@ -51,5 +51,7 @@ fn claim_pays_once_the_account_exists() {
 
 #[test]
 fn claim_needs_a_signature() {
-    test(|| assert_noop!(Slashing::claim(RuntimeOrigin::root(), id(40)), DispatchError::BadOrigin));
+    test(|| {
+        assert_noop!(Slashing::claim(RuntimeOrigin::root(), id(40)), DispatchError::BadOrigin);
+    });
 }

@@ -1,6 +1,6 @@
 mod cancel;
 mod claim;
-mod deferred;
 mod dedup;
+mod deferred;
 mod liveness;
 mod operations;

@@ -56,19 +56,18 @@ fn apply(op: Op) -> DispatchResult {
         Op::Release(w, j) => {
             <Staking as BondManager>::release(&id(w), &backing(j));
             Ok(())
-        },
+        }
         Op::Report(w, j, kind, client, reporter, insured) => {
             let before = bond(w);
-            let offence =
-                Offence { client: id(client), reporter: reporter.map(id), insured, ..offence(w, j, kind) };
+            let offence = Offence { client: id(client), reporter: reporter.map(id), insured, ..offence(w, j, kind) };
             let amount = report(offence);
             assert!(amount <= before);
             Ok(())
-        },
+        }
         Op::Tick(n) => {
             poll_at(Clock::get() + n);
             Ok(())
-        },
+        }
         Op::Cancel(index) => Slashing::cancel(RuntimeOrigin::root(), index),
         Op::Claim(n) => Slashing::claim(signed(1), id(n)),
         Op::Bond(w, a) => Staking::bond(signed(w), Part::Provider, a),
@@ -77,7 +76,7 @@ fn apply(op: Op) -> DispatchResult {
         Op::Rotate => {
             Session::rotate_session();
             Ok(())
-        },
+        }
     }
 }
 

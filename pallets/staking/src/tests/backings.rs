@@ -23,10 +23,7 @@ fn reserve_takes_free_exposure_and_release_returns_it() {
 #[test]
 fn reserve_more_than_free_or_twice_is_refused() {
     test(|| {
-        assert_noop!(
-            <Bonds as BondManager>::reserve(&id(1), &backing(1), 501),
-            Error::<Test>::InsufficientExposure
-        );
+        assert_noop!(<Bonds as BondManager>::reserve(&id(1), &backing(1), 501), Error::<Test>::InsufficientExposure);
         assert_noop!(<Bonds as BondManager>::reserve(&id(9), &backing(1), 0), Error::<Test>::InsufficientExposure);
         assert_ok!(<Bonds as BondManager>::reserve(&id(1), &backing(1), 1));
         assert_noop!(<Bonds as BondManager>::reserve(&id(1), &backing(1), 1), Error::<Test>::DuplicateBacking);

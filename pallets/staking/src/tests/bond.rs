@@ -35,7 +35,9 @@ fn bond_below_the_minimum_is_refused() {
 
 #[test]
 fn bond_nothing_is_refused() {
-    test(|| assert_noop!(Staking::bond(signed(1), Part::Validator, 0), Error::<Test>::ZeroAmount));
+    test(|| {
+        assert_noop!(Staking::bond(signed(1), Part::Validator, 0), Error::<Test>::ZeroAmount);
+    });
 }
 
 #[test]
@@ -53,5 +55,7 @@ type Balance = assay_primitives::Balance;
 
 #[test]
 fn bond_unsigned_is_refused() {
-    test(|| assert_noop!(Staking::bond(RuntimeOrigin::root(), Part::Validator, 100), DispatchError::BadOrigin));
+    test(|| {
+        assert_noop!(Staking::bond(RuntimeOrigin::root(), Part::Validator, 100), DispatchError::BadOrigin);
+    });
 }

@@ -42,7 +42,9 @@ fn election_below_the_minimum_keeps_the_set() {
 #[test]
 fn election_when_everybody_chills_never_empties_the_set() {
     test_with(4, ValidatorCounts { minimum: 1, target: 8 }, || {
-        (1..=4).for_each(|n| assert_ok!(Staking::chill(signed(n))));
+        (1..=4).for_each(|n| {
+            assert_ok!(Staking::chill(signed(n)));
+        });
         rotate(30);
         assert_eq!(Session::validators().len(), 1);
     });

@@ -36,7 +36,7 @@ fn genesis_bond_of_a_poor_account_stops() {
     let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().unwrap();
     crate::GenesisConfig::<Test> {
         bonds: vec![GenesisBond { account: id(1), validator: 1_000, provider: 0 }],
-        counts: ValidatorCounts { minimum: 1, target: 2 },
+        counts: Some(ValidatorCounts { minimum: 1, target: 2 }),
         ..Default::default()
     }
     .assimilate_storage(&mut storage)

@@ -2,7 +2,11 @@
 
 use crate::{mock::*, *};
 use assay_primitives::AccountId;
-use frame::{deps::{frame_support::weights::WeightMeter, sp_runtime::Perbill}, prelude::*, testing_prelude::*};
+use frame::{
+    deps::{frame_support::weights::WeightMeter, sp_runtime::Perbill},
+    prelude::*,
+    testing_prelude::*,
+};
 use polkadot_sdk::sp_staking::offence::{OffenceDetails, OnOffenceHandler};
 
 fn report(n: &[u8], percent: u32, session: u32) {
@@ -143,7 +147,7 @@ fn execution_stops_at_the_weight_and_goes_on_later() {
     test(|| {
         report(&[1, 2, 3], 10, 0);
         (0..2).for_each(|_| Session::rotate_session());
-        let weight = <Test as frame_system::Config>::DbWeight::get().reads(2) + <Test as Config>::WeightInfo::execute_slash();
+        let weight = reads(2) + <Test as Config>::WeightInfo::execute_slash();
         Staking::on_poll(1, &mut WeightMeter::with_limit(weight));
         assert_eq!((ledger(1).accused, ledger(2).accused), (0, 100));
         assert_eq!(PendingRange::<Test>::get(), (1, 3));

@@ -72,17 +72,17 @@ fn apply(op: Op) {
             let known = Backings::<Test>::contains_key(id(w), backing(b));
             let reserved = <Staking as BondManager>::reserve(&id(w), &backing(b), a);
             assert_eq!(reserved.is_ok(), a <= free && !known);
-        },
+        }
         Op::Release(w, b) => <Staking as BondManager>::release(&id(w), &backing(b)),
         Op::Claim(w, b, a) => {
             let claimed = ledger(w).claimed;
             let got = <Staking as BondManager>::claim_backing(&id(w), &backing(b), a);
             assert!(got <= a && ledger(w).claimed == claimed + got);
-        },
+        }
         Op::Unclaim(w) => {
             let claimed = ledger(w).claimed;
             <Staking as BondManager>::unclaim(&id(w), claimed / 2);
-        },
+        }
         Op::Slash(w, t, a) => {
             let issuance = Balances::total_issuance();
             let before = ledger(w);
@@ -92,20 +92,24 @@ fn apply(op: Op) {
             let lost = before.provider.total() - after.provider.total();
             assert_eq!(lost, a.min(before.claimed));
             assert_eq!(before.validator, after.validator, "inference never touches the validator part");
-        },
+        }
         Op::Offence(w, percent, session) => {
             let before = ledger(w).provider;
             let offender = OffenceDetails { offender: (id(w), ()), reporters: Vec::<AccountId>::new() };
-            <Staking as OnOffenceHandler<_, _, Weight>>::on_offence(&[offender], &[Perbill::from_percent(percent)], session);
+            <Staking as OnOffenceHandler<_, _, Weight>>::on_offence(
+                &[offender],
+                &[Perbill::from_percent(percent)],
+                session,
+            );
             poll();
             assert_eq!(before, ledger(w).provider, "consensus never touches the provider part");
-        },
+        }
         Op::Cancel(index) => unchanged_if_err(&|| Staking::cancel_slash(RuntimeOrigin::root(), index)),
         Op::Rotate(idle) => {
             let before = Session::queued_keys().len();
             rotate_without(1, &[idle]);
             assert!(!Session::validators().is_empty() && before > 0);
-        },
+        }
     }
 }
 

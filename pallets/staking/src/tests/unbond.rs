@@ -2,7 +2,7 @@
 
 use crate::{mock::*, *};
 use assay_primitives::traits::BondManager;
-use frame::{prelude::*, testing_prelude::*};
+use frame::testing_prelude::*;
 
 #[test]
 fn unbond_starts_the_way_out() {

@@ -2,7 +2,7 @@
 
 use crate::{mock::*, *};
 use assay_primitives::traits::BondManager;
-use frame::{prelude::*, testing_prelude::*};
+use frame::testing_prelude::*;
 
 #[test]
 fn withdraw_after_the_period_frees_the_tokens() {
