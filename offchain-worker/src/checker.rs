@@ -13,7 +13,10 @@ use crate::{
     network::transport::FetchError,
     panics,
 };
-use assay_primitives::{api::JobView, digest, Answer, Boundary, CheckVerdict, Role, StageRef};
+use assay_primitives::{
+    api::{JobView, StageView},
+    digest, Answer, Boundary, CheckVerdict, Role, StageRef,
+};
 use polkadot_sdk::{sc_network::PeerId, sp_core::H256};
 use std::{
     collections::BTreeMap,
@@ -160,8 +163,19 @@ impl Checkers {
         }
         task.state = State::Fetching;
         let upstream = &task.view.stages[(id.at.stage as usize + n - 1) % n];
-        let mut peers: Vec<PeerId> = [stage, upstream].into_iter().filter_map(peer_of).collect();
-        peers.dedup();
+        // By the peer id that the chain has, or by what a peer proved to this node.
+        let known = ctx.transport.peers();
+        let of = |stage: &StageView| {
+            let proven =
+                known.iter().filter(|(_, worker)| worker.as_ref() == Some(&stage.worker)).map(|(peer, _)| *peer);
+            proven.chain(peer_of(stage)).collect::<Vec<_>>()
+        };
+        let mut peers: Vec<PeerId> = Vec::new();
+        for peer in of(stage).into_iter().chain(of(upstream)) {
+            if !peers.contains(&peer) {
+                peers.push(peer);
+            }
+        }
         let ctx = ctx.clone();
         panics::spawn("fetch", async move {
             let mut result = Err(FetchError::Request("the chain has no peer id of a node that has the rows".into()));
