@@ -135,7 +135,7 @@ impl Chain {
 }
 
 async fn request<R: DeserializeOwned>(rpc: &RpcClient, url: &str, method: &str, params: RpcParams) -> Result<R> {
-    rpc.request(method, params.build()).await.map_err(|e| rpc_error(url, method, e))
+    rpc.request(method, params).await.map_err(|e| rpc_error(url, method, e))
 }
 
 fn rpc_error(url: &str, method: &str, error: subxt::rpcs::Error) -> Error {

@@ -74,9 +74,3 @@ impl Error {
 
 /// Result of a command.
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// For answers that do not decode.
-pub fn protocol(what: impl Into<String>) -> impl FnOnce(Box<dyn std::error::Error + Send + Sync>) -> Error {
-    let what = what.into();
-    move |e| Error::Protocol { what, reason: e.to_string() }
-}

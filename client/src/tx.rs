@@ -8,10 +8,12 @@ use crate::{
 use codec::Encode;
 use std::str::FromStr;
 use subxt::{
-    config::DefaultExtrinsicParamsBuilder,
-    error::DispatchError,
+    config::PolkadotExtrinsicParamsBuilder,
+    error::{DispatchError, TransactionEventsError},
+    extrinsics::ExtrinsicEvents,
     rpcs::client::RpcParams,
     tx::TransactionStatus,
+    PolkadotConfig,
 };
 use subxt_signer::{sr25519::Keypair, SecretUri};
 
@@ -77,7 +79,7 @@ pub async fn submit(chain: &Chain, signer: &Keypair, pallet: &str, call: &str, a
     let mut params = RpcParams::new();
     params.push(account.to_string()).map_err(|e| Error::Usage(e.to_string()))?;
     let nonce: u64 = chain.request("system_accountNextIndex", params).await?;
-    let params = DefaultExtrinsicParamsBuilder::new().nonce(nonce).mortal(64).build();
+    let params = PolkadotExtrinsicParamsBuilder::new().nonce(nonce).mortal(64).build();
     let mut progress = at
         .transactions()
         .sign_and_submit_then_watch(&payload, signer, params)
@@ -86,7 +88,10 @@ pub async fn submit(chain: &Chain, signer: &Keypair, pallet: &str, call: &str, a
     while let Some(status) = progress.next().await {
         match status.map_err(|e| lost(e.to_string()))? {
             TransactionStatus::InBestBlock(block) | TransactionStatus::InFinalizedBlock(block) => {
-                let events = block.fetch_events().await.map_err(|e| lost(e.to_string()))?;
+                let events = block.wait_for_success().await.map_err(|e| match e {
+                    TransactionEventsError::ExtrinsicFailed(e) => Error::Dispatch { call: name.clone(), reason: explain(&e) },
+                    e => lost(e.to_string()),
+                })?;
                 return included(&name, format!("{:?}", block.block_hash()), &events)
             },
             TransactionStatus::Error { message } | TransactionStatus::Invalid { message } | TransactionStatus::Dropped { message } => {
@@ -98,21 +103,14 @@ pub async fn submit(chain: &Chain, signer: &Keypair, pallet: &str, call: &str, a
     Err(lost("the node closed the subscription before the call was included".into()))
 }
 
-fn included(name: &str, block: String, events: &subxt::extrinsics::ExtrinsicEvents<PolkadotConfig>) -> Result<Included> {
+fn included(name: &str, block: String, events: &ExtrinsicEvents<PolkadotConfig>) -> Result<Included> {
     let mut all = Vec::new();
     for event in events.iter() {
         let event = event.map_err(|e| Error::Protocol { what: format!("events of {name}"), reason: e.to_string() })?;
-        if event.pallet_name() == "System" && event.event_name() == "ExtrinsicFailed" {
-            let error = DispatchError::decode_from(event.field_bytes(), events.metadata())
-                .map_err(|e| Error::Protocol { what: format!("error of {name}"), reason: e.to_string() })?;
-            return Err(Error::Dispatch { call: name.into(), reason: explain(&error) })
-        }
         all.push((event.pallet_name().to_string(), event.event_name().to_string(), event.field_bytes().to_vec()));
     }
     Ok(Included { events: all, block })
 }
-
-type PolkadotConfig = subxt::PolkadotConfig;
 
 /// The error's name and documentation: the pallets write what to change there.
 fn explain(error: &DispatchError) -> String {
