@@ -30,8 +30,8 @@ impl<T: Config> Pallet<T> {
         ensure!(open < T::MaxOpenJobs::get(), refused(Error::TooManyJobs));
         let open_of = OpenJobsOf::<T>::get(&client);
         ensure!(open_of < T::MaxJobsPerClient::get(), refused(Error::TooManyClientJobs));
-        let escrow = market::escrow(&params, spec.max_price, k, &checked.work)
-            .ok_or_else(|| refused(Error::CostOverflow))?;
+        let escrow =
+            market::escrow(&params, spec.max_price, k, &checked.work).ok_or_else(|| refused(Error::CostOverflow))?;
         let check_budget = Self::check_budget(&params, k, &checked.work).ok_or_else(|| refused(Error::CostOverflow))?;
 
         let nonce = NonceOf::<T>::get(&client);
@@ -87,9 +87,7 @@ impl<T: Config> Pallet<T> {
 
     /// What the escrow holds for the checkers of one attempt.
     fn check_budget(params: &Params, k: u8, work: &[market::StageWork]) -> Option<Balance> {
-        let each = work
-            .iter()
-            .try_fold(0u128, |sum, w| sum.checked_add(market::check_fee(params, w.prefill)?))?;
+        let each = work.iter().try_fold(0u128, |sum, w| sum.checked_add(market::check_fee(params, w.prefill)?))?;
         each.checked_mul(k.saturating_sub(1).into())
     }
 
@@ -134,8 +132,7 @@ impl<T: Config> Pallet<T> {
             let work = spans
                 .iter()
                 .map(|s| {
-                    Self::stage_work(&spec, *s, spec.max_new_tokens)
-                        .map(|w| market::StageWork { max: w, prefill: w })
+                    Self::stage_work(&spec, *s, spec.max_new_tokens).map(|w| market::StageWork { max: w, prefill: w })
                 })
                 .collect::<Option<Vec<_>>>()
                 .ok_or(Error::<T>::ModelUnknown)?;
@@ -236,11 +233,10 @@ impl<T: Config> Pallet<T> {
     /// Returns held escrow to the client. Like every payment it cannot fail: what cannot be moved stays held, to be claimed.
     fn release_escrow(client: &AccountId, amount: Balance) {
         if amount == 0 {
-            return
+            return;
         }
-        let released = with_storage_layer(|| {
-            T::Currency::release(&HoldReason::Escrow.into(), client, amount, Precision::Exact)
-        });
+        let released =
+            with_storage_layer(|| T::Currency::release(&HoldReason::Escrow.into(), client, amount, Precision::Exact));
         if released.is_err() {
             Self::defer_payment(client, client, amount);
         }
@@ -257,16 +253,10 @@ impl<T: Config> Pallet<T> {
     /// Burns part of the escrow; returns how much was.
     pub(crate) fn burn_escrow(client: &AccountId, amount: Balance) -> Balance {
         if amount == 0 {
-            return 0
+            return 0;
         }
         with_storage_layer(|| {
-            T::Currency::burn_held(
-                &HoldReason::Escrow.into(),
-                client,
-                amount,
-                Precision::BestEffort,
-                Fortitude::Force,
-            )
+            T::Currency::burn_held(&HoldReason::Escrow.into(), client, amount, Precision::BestEffort, Fortitude::Force)
         })
         .defensive()
         .unwrap_or_default()

@@ -48,7 +48,7 @@ impl<T: Config> Market for Pallet<T> {
             AttemptOutcome::Inconclusive => {
                 Self::refund(hash, RefundReason::Inconclusive);
                 Ok(())
-            },
+            }
         }
     }
 

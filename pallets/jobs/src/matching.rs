@@ -43,11 +43,7 @@ pub(crate) struct Order<'a> {
 impl<T: Config> Pallet<T> {
     /// An executor for every stage, or the first stage that has none and why.
     pub(crate) fn match_stages(order: &Order<'_>) -> Result<Vec<Match>, (u8, NoMatch)> {
-        Self::match_each(order)
-            .into_iter()
-            .enumerate()
-            .map(|(stage, m)| m.map_err(|why| (stage as u8, why)))
-            .collect()
+        Self::match_each(order).into_iter().enumerate().map(|(stage, m)| m.map_err(|why| (stage as u8, why))).collect()
     }
 
     /// Matches every stage by itself where it can be.
@@ -55,12 +51,8 @@ impl<T: Config> Pallet<T> {
     /// A controller gets a second stage only where nobody else is left, because one machine in two stages halves what
     /// sharding is for and makes checkers scarcer. Stages with the fewest candidates choose first.
     fn match_each(order: &Order<'_>) -> Vec<Result<Match, NoMatch>> {
-        let candidates: Vec<Result<Vec<Candidate>, NoMatch>> = order
-            .spans
-            .iter()
-            .zip(order.work)
-            .map(|(span, work)| Self::candidates(order, *span, work))
-            .collect();
+        let candidates: Vec<Result<Vec<Candidate>, NoMatch>> =
+            order.spans.iter().zip(order.work).map(|(span, work)| Self::candidates(order, *span, work)).collect();
         let mut turn: Vec<usize> = (0..candidates.len()).collect();
         turn.sort_by_key(|s| candidates.get(*s).map_or(0, |c| c.as_ref().map_or(0, Vec::len)));
 
@@ -70,25 +62,23 @@ impl<T: Config> Pallet<T> {
         for s in turn {
             let (Some(Ok(pool)), Some(span), Some(work)) = (candidates.get(s), order.spans.get(s), order.work.get(s))
             else {
-                continue
+                continue;
             };
             match Self::award(order, *span, work, pool, &claimed) {
                 Ok(m) => {
                     let sum = claimed.entry(m.assignment.executor.clone()).or_default();
                     *sum = sum.saturating_add(m.assignment.backing);
                     awards.insert(s, m);
-                },
+                }
                 Err(why) => {
                     failed.insert(s, why);
-                },
+                }
             }
         }
         candidates
             .into_iter()
             .enumerate()
-            .map(|(s, pool)| {
-                pool.and_then(|_| awards.remove(&s).ok_or(failed.remove(&s).unwrap_or(NoMatch::Exposure)))
-            })
+            .map(|(s, pool)| pool.and_then(|_| awards.remove(&s).ok_or(failed.remove(&s).unwrap_or(NoMatch::Exposure))))
             .collect()
     }
 
@@ -97,7 +87,7 @@ impl<T: Config> Pallet<T> {
         let Order { spec, params, .. } = order;
         let holders = T::Providers::holders(&SpanKey { model: spec.model, span });
         if holders.is_empty() {
-            return Err(NoMatch::NoHolder)
+            return Err(NoMatch::NoHolder);
         }
         let now = Now::<T>::get();
         let k = u32::from(spec.mode.k());
@@ -105,21 +95,21 @@ impl<T: Config> Pallet<T> {
         let open: Vec<Holder> =
             holders.into_iter().filter(|h| h.usable && !order.excluded.contains(&h.controller)).collect();
         if open.is_empty() {
-            return Err(NoMatch::NotUsable)
+            return Err(NoMatch::NotUsable);
         }
         // 2k controllers that have held the span for an epoch, so that nobody can set up a span that he alone checks;
         // whoever is excluded from this job still counts as a holder, but k must be left to serve it.
         if k > 1 && ((open.len() as u32) < k || !params.relaxed && held < k.saturating_mul(2)) {
-            return Err(NoMatch::NotVerifiable)
+            return Err(NoMatch::NotVerifiable);
         }
         let cap = params.base_price.min(spec.max_price);
         let affordable: Vec<Holder> = open.into_iter().filter(|h| h.ask.price <= cap).collect();
         if affordable.is_empty() {
-            return Err(NoMatch::Price)
+            return Err(NoMatch::Price);
         }
         let free: Vec<Holder> = affordable.into_iter().filter(|h| h.free_slots > 0).collect();
         if free.is_empty() {
-            return Err(NoMatch::Capacity)
+            return Err(NoMatch::Capacity);
         }
         let need = Self::backing_at(order, work, cap).ok_or(NoMatch::Exposure)?;
         let backed: Vec<Candidate> = free
@@ -128,7 +118,7 @@ impl<T: Config> Pallet<T> {
             .filter(|c| c.free >= need)
             .collect();
         if backed.is_empty() {
-            return Err(NoMatch::Exposure)
+            return Err(NoMatch::Exposure);
         }
         Ok(backed)
     }
@@ -152,11 +142,10 @@ impl<T: Config> Pallet<T> {
             })
             .collect();
         let taken: BTreeSet<&AccountId> = claimed.keys().collect();
-        let fresh: Vec<&Candidate> =
-            backed.iter().copied().filter(|c| !taken.contains(&c.holder.controller)).collect();
+        let fresh: Vec<&Candidate> = backed.iter().copied().filter(|c| !taken.contains(&c.holder.controller)).collect();
         let bidders = if fresh.is_empty() { backed } else { fresh };
         if bidders.is_empty() {
-            return Err(NoMatch::Exposure)
+            return Err(NoMatch::Exposure);
         }
         let bids: Vec<Bid> = bidders
             .iter()
@@ -190,8 +179,8 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn do_quote(spec: &JobSpec) -> Result<Quote, DispatchError> {
         let (_, params) = Self::current_params()?;
         let checked = Self::check_spec(spec)?;
-        let escrow = market::escrow(&params, spec.max_price, spec.mode.k(), &checked.work)
-            .ok_or(Error::<T>::CostOverflow)?;
+        let escrow =
+            market::escrow(&params, spec.max_price, spec.mode.k(), &checked.work).ok_or(Error::<T>::CostOverflow)?;
         let order = Order {
             job: JobHash::zero(),
             spec,

@@ -18,10 +18,7 @@ use frame::{
 /// Where a payment comes from. A lease, paid per epoch, will be the second source.
 pub(crate) enum Payer<'a> {
     /// An open job's escrow.
-    Escrow {
-        job: &'a mut Job,
-        params: &'a Params,
-    },
+    Escrow { job: &'a mut Job, params: &'a Params },
 }
 
 /// What is paid for.
@@ -53,7 +50,7 @@ impl<T: Config> Pallet<T> {
                 let reserved = job.fee_budget.saturating_add(job.check_budget);
                 let due = market::pay(a.price, units).unwrap_or(Balance::MAX);
                 (&a.executor, due.min(job.escrow.saturating_sub(reserved)))
-            },
+            }
             Service::Check(who) => {
                 let fee = posted();
                 let own = fee.min(job.check_budget);
@@ -61,12 +58,12 @@ impl<T: Config> Pallet<T> {
                 job.check_budget = job.check_budget.saturating_sub(own);
                 job.fee_budget = job.fee_budget.saturating_sub(rest);
                 (who, own.saturating_add(rest))
-            },
+            }
             Service::FailedCheck(who) => {
                 let fee = posted().min(job.fee_budget);
                 job.fee_budget = job.fee_budget.saturating_sub(fee);
                 (who, fee)
-            },
+            }
         };
         let burned = Self::burn_escrow(&job.client, params.burn.mul_ceil(gross));
         let paid = gross.saturating_sub(burned);
@@ -78,7 +75,7 @@ impl<T: Config> Pallet<T> {
     /// Moves escrow to whom it belongs; keeps it to be claimed if it cannot be moved.
     fn disburse(client: &AccountId, to: &AccountId, amount: Balance) {
         if amount == 0 {
-            return
+            return;
         }
         let moved = with_storage_layer(|| {
             T::Currency::transfer_on_hold(

@@ -47,7 +47,7 @@ impl<T: Config> Pallet<T> {
             VerificationMode::Quorum { k } => {
                 ensure!(k >= 2, Error::<T>::QuorumTooSmall);
                 ensure!(u32::from(k) <= MAX_SEATS, Error::<T>::QuorumTooLarge);
-            },
+            }
         }
         ensure!(spec.extra_ticks <= T::MaxExtraTicks::get(), Error::<T>::ExtraTicksTooMany);
 

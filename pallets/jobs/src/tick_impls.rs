@@ -13,7 +13,7 @@ impl<T: Config> Pallet<T> {
     /// Without the weight to advance it, the tick stands still: answers would not find room in such a block either.
     pub(crate) fn tick(meter: &mut WeightMeter) {
         if T::Paused::get() || meter.try_consume(T::WeightInfo::tick()).is_err() {
-            return
+            return;
         }
         let now = Now::<T>::mutate(|now| {
             *now = now.saturating_add(1);
@@ -27,7 +27,7 @@ impl<T: Config> Pallet<T> {
                 None => cursor = cursor.saturating_add(1),
                 Some(hash) => {
                     if meter.try_consume(Self::expire_weight()).is_err() {
-                        break
+                        break;
                     }
                     Self::expire(hash);
                     if Agenda::<T>::contains_key(cursor, hash) {
@@ -36,7 +36,7 @@ impl<T: Config> Pallet<T> {
                         Self::refund(hash, RefundReason::Inconclusive);
                         Agenda::<T>::remove(cursor, hash);
                     }
-                },
+                }
             }
         }
         if cursor != start {

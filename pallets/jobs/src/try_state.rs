@@ -6,10 +6,7 @@ use alloc::{
     vec::Vec,
 };
 use assay_primitives::{AccountId, Balance, JobPhase};
-use frame::{
-    prelude::*,
-    traits::fungible::hold::Inspect as _,
-};
+use frame::{prelude::*, traits::fungible::hold::Inspect as _};
 
 impl<T: Config> Pallet<T> {
     /// 1. What is held for escrow and for unclaimed payments is, per account, what the ledgers claim.

@@ -2,7 +2,7 @@
 
 use crate::world;
 use assay_primitives::{
-    params, traits::ModelInfo, AccountId, Ask, Balance, BackingId, ModelId, Params, Role, SlotKind, Span, SpanKey,
+    params, traits::ModelInfo, AccountId, Ask, BackingId, Balance, ModelId, Params, Role, SlotKind, Span, SpanKey,
     StageRef, Tick, SPEC_ID,
 };
 use frame::{
@@ -121,6 +121,11 @@ pub fn worker(i: u8) -> AccountId {
 pub fn index_of(who: &AccountId) -> u8 {
     let bytes: &[u8; 32] = who.as_ref();
     bytes[0] - 1
+}
+
+/// What of an account is on hold, for any reason.
+pub fn held(who: &AccountId) -> Balance {
+    <Balances as fungible::InspectHold<AccountId>>::total_balance_on_hold(who)
 }
 
 /// The spans of a template with `1 << template` stages.

@@ -7,10 +7,7 @@ use assay_primitives::{
     *,
 };
 use frame::{
-    deps::{
-        sp_core::Pair,
-        sp_io::storage,
-    },
+    deps::{sp_core::Pair, sp_io::storage},
     hashing::{blake2_256, twox_128},
     prelude::*,
     testing_prelude::assert_ok,
@@ -123,8 +120,7 @@ pub fn commitment(job: &OpenJob, stage: u8, flavour: u8) -> StageCommitment {
 
 /// A digest of the whole state but its events.
 pub fn fingerprint() -> [u8; 32] {
-    let events = [b"Events".as_slice(), b"EventCount"]
-        .map(|item| [twox_128(b"System"), twox_128(item)].concat());
+    let events = [b"Events".as_slice(), b"EventCount"].map(|item| [twox_128(b"System"), twox_128(item)].concat());
     let mut all = Vec::new();
     let mut key = Vec::new();
     while let Some(next) = storage::next_key(&key) {
@@ -174,7 +170,7 @@ pub fn commit_all(job: JobHash, wrong: &[u8]) {
 pub fn run_to_checking(job: JobHash) {
     for _ in 0..64 {
         if open(job).phase == JobPhase::Checking {
-            return
+            return;
         }
         next_block();
     }
@@ -225,10 +221,7 @@ pub fn vote_as(job: JobHash, stage: u8, who: &AccountId, flavour: u8) -> Dispatc
 
 /// The faults pinned so far: (stage, controller, what, slashed).
 pub fn faults() -> Vec<(u8, AccountId, OffenceKind, Balance)> {
-    world::Offences::<Test>::get()
-        .into_iter()
-        .map(|(o, slashed)| (o.at.stage, o.offender, o.kind, slashed))
-        .collect()
+    world::Offences::<Test>::get().into_iter().map(|(o, slashed)| (o.at.stage, o.offender, o.kind, slashed)).collect()
 }
 
 /// The receipt of a settled job.
@@ -245,7 +238,7 @@ pub fn refund(job: JobHash) -> (RefundReason, Balance, Balance) {
                 if j == job =>
             {
                 Some((reason, refunded, burned))
-            },
+            }
             _ => None,
         })
         .expect("the job was refunded")

@@ -61,8 +61,7 @@ pub mod pallet {
     #[pallet::storage]
     pub type Bonds<T> = StorageMap<_, Twox64Concat, AccountId, Balance, ValueQuery>;
     #[pallet::storage]
-    pub type Backings<T> =
-        StorageDoubleMap<_, Twox64Concat, AccountId, Twox64Concat, BackingId, Balance, OptionQuery>;
+    pub type Backings<T> = StorageDoubleMap<_, Twox64Concat, AccountId, Twox64Concat, BackingId, Balance, OptionQuery>;
     #[pallet::storage]
     pub type Offences<T> = StorageValue<_, Vec<(Offence, Balance)>, ValueQuery>;
     #[pallet::storage]

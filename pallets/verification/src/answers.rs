@@ -38,7 +38,7 @@ impl<T: Config> Pallet<T> {
             let ids = match answer {
                 Answer::Commit { commitment, .. } => {
                     commitment.output.as_ref().map_or(0, |o| MAX_INPUT_IDS.saturating_add(o.len() as u32))
-                },
+                }
                 _ => 0,
             };
             sum.saturating_add(Self::item_weight(kind_of(answer), MAX_STAGES, ids))
@@ -62,7 +62,7 @@ impl<T: Config> Pallet<T> {
             Answer::Commit { commitment: StageCommitment { output: Some(output), .. }, .. } => {
                 let prompt = T::Market::open_job(at.job).map_or(0, |job| input_len(&job));
                 prompt.saturating_add(output.len() as u32)
-            },
+            }
             _ => 0,
         };
         (stages, ids)
@@ -106,7 +106,7 @@ impl<T: Config> Pallet<T> {
                 // A stage that is its own upstream received what it handed on.
                 ensure!(job.stages.len() > 1 || c.in_root == c.out_root, Error::<T>::OutputRootMismatch);
                 Outputs::<T>::insert(at.job, output);
-            },
+            }
         }
         if let Some(due) = Self::rows_due(job, at.stage) {
             // More ids signed by the last stage than it committed to is a proof against it, and must get in.
@@ -132,7 +132,7 @@ impl<T: Config> Pallet<T> {
         let n = job.stages.len();
         let Some(handoff) = &c.upstream else {
             ensure!(n == 1, Error::<T>::HandoffMissing);
-            return Ok(0)
+            return Ok(0);
         };
         ensure!(n > 1, Error::<T>::HandoffUnexpected);
         let upstream = (usize::from(at.stage).saturating_add(n).saturating_sub(1)) % n;
@@ -189,7 +189,7 @@ impl<T: Config> Pallet<T> {
                 T::Arbiter::reveal(job, at, root)?;
                 Self::deposit_event(Event::Revealed { at, root });
                 Self::disputes_progress(job)
-            },
+            }
             _ => Err(Error::<T>::WrongPhase.into()),
         }
     }

@@ -27,12 +27,12 @@ impl<T: Config> Beacon for Pallet<T> {
         let mut vrfs = Vec::new();
         for block in first..=now {
             if vrfs.len() >= usize::from(wanted) {
-                break
+                break;
             }
             match Authors::<T>::get(block % depth) {
                 Some(a) if a.block == block && !except.contains(&a.controller) && seen.insert(a.controller.clone()) => {
                     vrfs.push(a.vrf)
-                },
+                }
                 _ => (),
             }
         }

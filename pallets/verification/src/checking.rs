@@ -43,24 +43,24 @@ impl<T: Config> Pallet<T> {
                 Verdict::Wait(due) => {
                     wait = Some(wait.map_or(due, |w| w.min(due)));
                     StageStatus::Open
-                },
+                }
                 Verdict::Seats(wanted, otherwise) => {
                     let seated = Self::seat(job, &mut attempt, s as u8, stage, wanted);
                     match stage.seats.iter().rev().take(seated as usize).map(|seat| seat.due).min() {
                         Some(due) => {
                             wait = Some(wait.map_or(due, |w| w.min(due)));
                             StageStatus::Open
-                        },
+                        }
                         None => otherwise,
                     }
-                },
+                }
             };
             stage.status = status;
             Stages::<T>::insert(job.job, s as u8, &*stage);
         }
         Attempts::<T>::insert(job.job, attempt);
         if let Some(due) = wait {
-            return if due == job.due { Ok(()) } else { T::Market::set_due(job.job, due) }
+            return if due == job.due { Ok(()) } else { T::Market::set_due(job.job, due) };
         }
         let disputed = stages_with(&stages, StageStatus::Disputed);
         if disputed.is_empty() {
@@ -72,28 +72,30 @@ impl<T: Config> Pallet<T> {
 
     /// What one stage's answers amount to.
     fn assess(job: &OpenJob, stage: &Stage) -> Verdict {
-        let count = |f: fn(&CheckVerdict) -> bool| stage.seats.iter().filter(|s| s.answer.as_ref().is_some_and(f)).count();
-        if count(|a| matches!(a, CheckVerdict::Dissent(_))) > 0 {
-            return Verdict::Is(StageStatus::Disputed)
-        }
+        let count =
+            |f: fn(&CheckVerdict) -> bool| stage.seats.iter().filter(|s| s.answer.as_ref().is_some_and(f)).count();
         let awaited = stage.seats.iter().filter(|s| s.answer.is_none() && !s.missed).map(|s| s.due).min();
         if let Some(due) = awaited {
-            return Verdict::Wait(due)
+            return Verdict::Wait(due);
+        }
+        // A dissent is acted on once every seat had its time: whoever is still computing is a party too.
+        if count(|a| matches!(a, CheckVerdict::Dissent(_))) > 0 {
+            return Verdict::Is(StageStatus::Disputed);
         }
         let agree = count(|a| matches!(a, CheckVerdict::Agree(_)));
         let unavailable = count(|a| matches!(a, CheckVerdict::Unavailable(_)));
         let half = unavailable.saturating_mul(2) >= stage.seats.len();
         // One alone may be the checker's own fault: two more seats tell.
         if unavailable >= 2 && half {
-            return Verdict::Is(StageStatus::Withheld)
+            return Verdict::Is(StageStatus::Withheld);
         }
         let missing = usize::from(job.spec.mode.k().saturating_sub(1)).saturating_sub(agree);
         if missing == 0 {
-            return Verdict::Is(StageStatus::Agreed)
+            return Verdict::Is(StageStatus::Agreed);
         }
         let otherwise = if unavailable > 0 && half { StageStatus::Withheld } else { StageStatus::Disputed };
         if stage.tranches > job.params.max_tranches {
-            return Verdict::Is(otherwise)
+            return Verdict::Is(otherwise);
         }
         Verdict::Seats(missing.saturating_mul(2) as u32, otherwise)
     }
@@ -108,14 +110,12 @@ impl<T: Config> Pallet<T> {
                 Self::report_executor(job, s, OffenceKind::Withheld, None);
                 guilty.extend(job.stages.get(usize::from(s)).map(|a| a.executor.clone()));
             }
-            return Self::conclude_failed(job, &stages, guilty)
+            return Self::conclude_failed(job, &stages, guilty);
         }
         if stages.iter().all(|stage| stage.root.is_some()) {
-            return Self::conclude_done(job, &stages)
+            return Self::conclude_done(job, &stages);
         }
-        let due = T::Market::now()
-            .saturating_add(job.params.reveal_window)
-            .saturating_add(job.spec.extra_ticks);
+        let due = T::Market::now().saturating_add(job.params.reveal_window).saturating_add(job.spec.extra_ticks);
         T::Market::set_phase(job.job, JobPhase::Revealing, due)
     }
 
@@ -138,22 +138,16 @@ impl<T: Config> Pallet<T> {
         if agree < usize::from(job.spec.mode.k().saturating_sub(1)) {
             // The root is public now: nobody drawn from here on could prove to have computed it. The attempt fails without
             // the liar, and without blame for the executors.
-            return Self::conclude_failed(job, &stages, Vec::new())
+            return Self::conclude_failed(job, &stages, Vec::new());
         }
         if stages.iter().all(|stage| stage.root.is_some()) {
-            return Self::conclude_done(job, &stages)
+            return Self::conclude_done(job, &stages);
         }
         Ok(())
     }
 
     /// Reports every agreement that does not open to the root that it agreed with.
-    pub(crate) fn judge_agreements(
-        job: &OpenJob,
-        s: u8,
-        stage: &mut Stage,
-        root: H256,
-        reporter: Option<AccountId>,
-    ) {
+    pub(crate) fn judge_agreements(job: &OpenJob, s: u8, stage: &mut Stage, root: H256, reporter: Option<AccountId>) {
         for seat in stage.seats.iter_mut() {
             let Some(CheckVerdict::Agree(digest)) = seat.answer else { continue };
             if !Self::opens(job, s, Role::Checker, &seat.controller, root, digest) {
@@ -167,7 +161,8 @@ impl<T: Config> Pallet<T> {
     /// Due in `Revealing`: a commitment that nobody opened escalates like a dissent.
     pub(crate) fn reveal_due(job: &OpenJob) -> DispatchResult {
         let stages = Self::stages_of(job)?;
-        let closed = stages.iter().enumerate().filter(|(_, stage)| stage.root.is_none()).map(|(s, _)| s as u8).collect();
+        let closed =
+            stages.iter().enumerate().filter(|(_, stage)| stage.root.is_none()).map(|(s, _)| s as u8).collect();
         Self::escalate(job, closed)
     }
 
@@ -218,7 +213,7 @@ impl<T: Config> Pallet<T> {
         match (seat.answer, stage.root) {
             (Some(CheckVerdict::Agree(digest) | CheckVerdict::Dissent(digest)), Some(root)) => {
                 Self::opens(job, s, Role::Checker, &seat.controller, root, digest)
-            },
+            }
             (Some(CheckVerdict::Agree(_)), None) => true,
             _ => false,
         }

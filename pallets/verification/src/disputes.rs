@@ -45,10 +45,10 @@ impl<T: Config> Pallet<T> {
                 Ruling::Inconclusive => return T::Market::conclude(job.job, AttemptOutcome::Inconclusive),
                 Ruling::Canonical(root) => {
                     if Self::apply_ruling(job, at, root)? {
-                        continue
+                        continue;
                     }
-                    return Ok(())
-                },
+                    return Ok(());
+                }
             }
         }
         Self::checks_complete(job)
@@ -74,7 +74,7 @@ impl<T: Config> Pallet<T> {
             }
             Self::judge_agreements(job, at.stage, &mut stage, root, None);
             Stages::<T>::insert(at.job, at.stage, stage);
-            return Ok(true)
+            return Ok(true);
         }
         Self::report_executor(job, at.stage, OffenceKind::WrongResult, None);
         let mut exclude = Vec::from([executor]);

@@ -19,17 +19,17 @@ impl<T: Config> Pallet<T> {
         let mut waiting = Vec::new();
         for job in Drawing::<T>::iter_keys() {
             if meter.try_consume(T::WeightInfo::draw_probe()).is_err() {
-                break
+                break;
             }
             waiting.push(job);
         }
         for hash in waiting {
             let Some(job) = T::Market::open_job(hash) else { continue };
             if Self::beacon_vrfs(&job, false).is_none() {
-                continue
+                continue;
             }
             if meter.try_consume(T::WeightInfo::draw(job.stages.len() as u32)).is_err() {
-                break
+                break;
             }
             // Without enough checkers it waits: capacity may free up before the window ends.
             let _ = with_storage_layer(|| Self::draw_first(&job, false));
@@ -57,10 +57,10 @@ impl<T: Config> Pallet<T> {
             let vrfs = T::Beacon::authors_since(sealed, &executors, eligible);
             let seen = vrfs.len() as u8;
             if seen >= eligible || last_chance && seen > 0 {
-                return Some((vrfs, seen))
+                return Some((vrfs, seen));
             }
             if !last_chance {
-                return None
+                return None;
             }
         }
         let wanted = (T::Beacon::eligible(&[]).min(most.into()) as u8).max(1);
@@ -103,12 +103,12 @@ impl<T: Config> Pallet<T> {
         let pool: Vec<Holder> = T::Providers::holders(&key)
             .into_iter()
             .filter(|h| {
-                h.usable &&
-                    h.free_check_slots > 0 &&
-                    h.controller != *executor &&
-                    !excluded.contains(&h.controller) &&
-                    !stage.seats.iter().any(|seat| seat.controller == h.controller) &&
-                    T::Bonds::free_exposure(&h.controller) >= backing
+                h.usable
+                    && h.free_check_slots > 0
+                    && h.controller != *executor
+                    && !excluded.contains(&h.controller)
+                    && !stage.seats.iter().any(|seat| seat.controller == h.controller)
+                    && T::Bonds::free_exposure(&h.controller) >= backing
             })
             .collect();
         let executes = |who: &AccountId| job.stages.iter().any(|a| a.executor == *who);
@@ -153,12 +153,7 @@ impl<T: Config> Pallet<T> {
         }
         let count = seated.len() as u32;
         if count > 0 {
-            Self::deposit_event(Event::Drawn {
-                at,
-                tranche,
-                checkers: seated,
-                authors: attempt.independent_authors,
-            });
+            Self::deposit_event(Event::Drawn { at, tranche, checkers: seated, authors: attempt.independent_authors });
         }
         count
     }

@@ -20,9 +20,7 @@ struct RingFault {
 impl<T: Config> Pallet<T> {
     /// All stages of the attempt, in order.
     pub(crate) fn stages_of(job: &OpenJob) -> Result<Vec<Stage>, Error<T>> {
-        (0..job.stages.len() as u8)
-            .map(|s| Stages::<T>::get(job.job, s).ok_or(Error::<T>::NoSuchStage))
-            .collect()
+        (0..job.stages.len() as u8).map(|s| Stages::<T>::get(job.job, s).ok_or(Error::<T>::NoSuchStage)).collect()
     }
 
     pub(crate) fn stage_ref(job: &OpenJob, stage: usize) -> StageRef {
@@ -33,7 +31,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn run_progress(job: &OpenJob) -> DispatchResult {
         let stages = Self::stages_of(job)?;
         if stages.iter().any(|s| s.commit.is_none() && !s.blocked) {
-            return Ok(())
+            return Ok(());
         }
         Self::run_ended(job, &stages)
     }
@@ -64,10 +62,10 @@ impl<T: Config> Pallet<T> {
         if !faulty.is_empty() || stages.iter().any(|s| s.commit.is_none()) {
             faulty.sort();
             faulty.dedup();
-            return T::Market::conclude(job.job, AttemptOutcome::Failed { exclude: faulty, checks: Vec::new() })
+            return T::Market::conclude(job.job, AttemptOutcome::Failed { exclude: faulty, checks: Vec::new() });
         }
         if job.spec.mode.k() <= 1 {
-            return Self::conclude_done(job, stages)
+            return Self::conclude_done(job, stages);
         }
         Attempts::<T>::mutate(job.job, |a| {
             if let Some(a) = a {
@@ -102,7 +100,7 @@ impl<T: Config> Pallet<T> {
         let mut faults = Vec::new();
         let (Some(all_ids), Some(rows)) = (Self::rows_due(job, 0), Self::rows_due(job, 1)) else { return faults };
         if n < 2 {
-            return faults
+            return faults;
         }
         for s in 0..n {
             let upstream = s.saturating_add(n).saturating_sub(1) % n;
@@ -114,7 +112,7 @@ impl<T: Config> Pallet<T> {
                 let kind = OffenceKind::Equivocation;
                 faults.push(RingFault { stage: upstream as u8, kind, witness: s as u8 });
                 if s == 0 {
-                    return faults
+                    return faults;
                 }
             } else if received.in_rows != due {
                 // It could have said `Blocked`: a commitment to less than everything is none.

@@ -1,8 +1,6 @@
 //! What verification stores of an attempt.
 
-use assay_primitives::{
-    AccountId, Balance, CheckVerdict, ModelId, Span, Tick, MAX_HOLDERS, MAX_SEATS,
-};
+use assay_primitives::{AccountId, Balance, CheckVerdict, ModelId, Span, Tick, MAX_HOLDERS, MAX_SEATS};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame::prelude::*;
 

@@ -41,14 +41,12 @@ impl<T: Config> Pallet<T> {
         let executes = assigned.worker == *worker;
         let seat = stage.seats.iter().find(|seat| seat.worker == *worker);
         match job.phase {
-            JobPhase::Running => {
-                (executes && stage.commit.is_none() && !stage.blocked).then_some(Duty::Execute(at))
-            },
+            JobPhase::Running => (executes && stage.commit.is_none() && !stage.blocked).then_some(Duty::Execute(at)),
             JobPhase::Checking => seat.filter(|seat| seat.answer.is_none()).map(|_| Duty::Check(at)),
             JobPhase::Revealing => {
                 let knows = executes || seat.is_some_and(crate::checking::agrees);
                 (knows && stage.root.is_none()).then_some(Duty::Reveal(at))
-            },
+            }
             JobPhase::Escalated => {
                 let dispute = Disputes::<T>::get(job.job, s as u8)?;
                 let cast = HolderArbiter::<T>::cast(job, s as u8, &dispute);
@@ -61,10 +59,10 @@ impl<T: Config> Pallet<T> {
                             .iter()
                             .any(|root| Self::opens(job, s as u8, *role, &elector.controller, *root, *digest));
                         (!known).then_some(Duty::Reveal(at))
-                    },
+                    }
                     _ => None,
                 }
-            },
+            }
             JobPhase::Drawing | JobPhase::Requeue => None,
         }
     }

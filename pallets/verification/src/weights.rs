@@ -43,9 +43,7 @@ impl<T: frame_system::Config> SubstrateWeight<T> {
 
     /// Walking over up to 64 holders of a span, with the bonds of all.
     fn holders(s: u64) -> Weight {
-        Weight::from_parts(64 * 5 * MICROS, 32_768)
-            .saturating_add(T::DbWeight::get().reads(64 * 4))
-            .saturating_mul(s)
+        Weight::from_parts(64 * 5 * MICROS, 32_768).saturating_add(T::DbWeight::get().reads(64 * 4)).saturating_mul(s)
     }
 }
 

@@ -27,11 +27,11 @@ impl<T: Config> HolderArbiter<T> {
         let digest_of = |who: &AccountId| -> Option<(Role, H256)> {
             let record = record.as_ref()?;
             if executor == Some(who) {
-                return record.commit.as_ref().map(|c| (Role::Executor, c.digest))
+                return record.commit.as_ref().map(|c| (Role::Executor, c.digest));
             }
             let seat = record.seats.iter().find(|seat| seat.controller == *who);
             if let Some(CheckVerdict::Agree(d) | CheckVerdict::Dissent(d)) = seat.and_then(|seat| seat.answer) {
-                return Some((Role::Checker, d))
+                return Some((Role::Checker, d));
             }
             dispute.votes.iter().find(|(voter, _)| voter == who).map(|(_, d)| (Role::Voter, *d))
         };
@@ -47,10 +47,7 @@ impl<T: Config> HolderArbiter<T> {
     fn opened(job: &OpenJob, stage: u8, vote: &CastVote, roots: &[H256]) -> Option<H256> {
         let (elector, digest) = vote;
         let (role, digest) = (*digest)?;
-        roots
-            .iter()
-            .find(|root| Pallet::<T>::opens(job, stage, role, &elector.controller, **root, digest))
-            .copied()
+        roots.iter().find(|root| Pallet::<T>::opens(job, stage, role, &elector.controller, **root, digest)).copied()
     }
 
     /// Whether votes are taken now.
@@ -104,9 +101,8 @@ impl<T: Config> Arbiter for HolderArbiter<T> {
         ensure!(!Self::voting(&dispute), Error::<T>::VotingOpen);
         ensure!(T::Market::now() <= dispute.roots_due, Error::<T>::TooLate);
         ensure!(!dispute.roots.contains(&root), Error::<T>::AlreadyAnswered);
-        let opens = Self::cast(job, at.stage, &dispute)
-            .iter()
-            .any(|vote| Self::opened(job, at.stage, vote, &[root]).is_some());
+        let opens =
+            Self::cast(job, at.stage, &dispute).iter().any(|vote| Self::opened(job, at.stage, vote, &[root]).is_some());
         ensure!(opens, Error::<T>::DoesNotOpen);
         dispute.roots.try_push(root).map_err(|_| Error::<T>::Full)?;
         Disputes::<T>::insert(at.job, at.stage, dispute);
@@ -116,14 +112,11 @@ impl<T: Config> Arbiter for HolderArbiter<T> {
     fn ruling(job: &OpenJob, at: StageRef) -> Ruling {
         let Some(dispute) = Disputes::<T>::get(at.job, at.stage) else { return Ruling::Inconclusive };
         if Self::voting(&dispute) {
-            return Ruling::Pending(dispute.votes_due)
+            return Ruling::Pending(dispute.votes_due);
         }
         let snapshot: Vec<WeighedVote> = Self::cast(job, at.stage, &dispute)
             .iter()
-            .map(|vote| WeighedVote {
-                bond: vote.0.bond,
-                root: Self::opened(job, at.stage, vote, &dispute.roots),
-            })
+            .map(|vote| WeighedVote { bond: vote.0.bond, root: Self::opened(job, at.stage, vote, &dispute.roots) })
             .collect();
         match quorum::verdict(&snapshot) {
             Some(root) => Ruling::Canonical(root),

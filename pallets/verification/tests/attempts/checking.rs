@@ -98,6 +98,8 @@ fn late_dissent_always_escalates() {
         run_past(first[1].due);
         seats(job, 0)[2..3].iter().for_each(|s| agree(job, 0, &s.controller));
         assert_ok!(check_as(job, 0, &first[1].controller, 1, 0));
+        assert_eq!(open(job).phase, JobPhase::Checking, "one seat is still awaited");
+        seats(job, 0)[3..].iter().for_each(|s| agree(job, 0, &s.controller));
         assert_eq!(open(job).phase, JobPhase::Escalated);
     });
 }
@@ -123,7 +125,9 @@ fn unavailable_one_of_two_gets_more_seats_and_the_stage_can_still_be_agreed() {
 fn unavailable_half_fails_the_attempt_with_a_liveness_fault_of_the_executor() {
     Setup::with(8).build().execute_with(|| {
         let job = checking(3);
-        seats(job, 0).iter().for_each(|s| assert_ok!(unavailable(job, 0, &s.controller)));
+        for seat in seats(job, 0) {
+            assert_ok!(unavailable(job, 0, &seat.controller));
+        }
         assert_eq!(status(job, 0), StageStatus::Withheld);
         assert_eq!(open(job).phase, JobPhase::Checking, "the other stage may have a dispute to decide first");
         let honest = seats(job, 1);

@@ -197,16 +197,16 @@ fn electorate_is_the_snapshot_at_assignment() {
 
 #[test]
 fn vote_after_the_window_is_late_and_roots_have_their_own() {
-    let (mut ext, job) = escalated(6, 2, &[0]);
+    let (mut ext, job) = escalated(8, 2, &[0]);
     ext.execute_with(|| {
         let d = Disputes::<Test>::get(job, 0).unwrap();
-        let missing: Vec<_> = (0..6).map(controller).filter(|c| vote_as(job, 0, c, 0).is_ok()).take(3).collect();
-        assert_eq!(missing.len(), 3);
+        let missing: Vec<_> = (0..8).map(controller).filter(|c| vote_as(job, 0, c, 0).is_ok()).take(5).collect();
+        assert_eq!(missing.len(), 5);
         run_past(d.votes_due);
-        let late = (0..6).map(controller).find(|c| vote_as(job, 0, c, 0) == Err(Error::<Test>::TooLate.into()));
+        let late = (0..8).map(controller).find(|c| vote_as(job, 0, c, 0) == Err(Error::<Test>::TooLate.into()));
         assert!(late.is_some());
         assert_eq!(open(job).due, d.roots_due);
-        // Five of six are in: the executor is alone with its root.
+        // Six of eight agree: the executor is alone with its root.
         assert_ok!(reveal_as(job, 0, &worker(5), 0));
         assert_eq!(slash_of(&controller(0)).unwrap().0, OffenceKind::WrongResult);
     });

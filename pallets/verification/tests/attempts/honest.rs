@@ -85,11 +85,8 @@ fn job_two_stages_quorum_pays_everyone_by_the_book() {
             }
         }
         assert_eq!(r.burned, burned);
-        assert_eq!(Balances::total_balance_on_hold(&client(0)), 0);
-        assert_eq!(
-            r.assurance,
-            Assurance { k: 3, beacon_authors: 1, overlap: false, relaxed: true, escalated: false }
-        );
+        assert_eq!(held(&client(0)), 0);
+        assert_eq!(r.assurance, Assurance { k: 3, beacon_authors: 1, overlap: false, relaxed: true, escalated: false });
         let two_checks = 2 * net(base * 40 / 100, 24).0;
         assert!(Balances::free_balance(controller(2)) >= FUNDS + two_checks);
         System::assert_has_event(pallet_assay_jobs::Event::<Test>::Settled { receipt: r }.into());
@@ -100,7 +97,10 @@ fn job_two_stages_quorum_pays_everyone_by_the_book() {
 fn job_unverified_settles_at_the_last_commit_and_says_so() {
     Setup::default().build().execute_with(|| {
         let r = go(1, 1);
-        assert_eq!(r.assurance, Assurance { k: 1, beacon_authors: 0, overlap: false, relaxed: false, escalated: false });
+        assert_eq!(
+            r.assurance,
+            Assurance { k: 1, beacon_authors: 0, overlap: false, relaxed: false, escalated: false }
+        );
         assert!(r.stages.iter().all(|s| s.root.is_none() && s.checkers.is_empty()));
     });
 }

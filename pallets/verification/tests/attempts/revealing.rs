@@ -61,10 +61,7 @@ fn agreement_that_does_not_open_is_a_lie_that_costs_its_whole_backing() {
         assert_ok!(check_as(job, 0, &seated[1].controller, 0, 0));
         let before = Balances::free_balance(&seated[1].controller);
         assert_ok!(reveal_as(job, 0, &worker(0), 0));
-        assert_eq!(
-            faults(),
-            vec![(0, seated[0].controller.clone(), OffenceKind::FalseAgree, seated[0].backing)]
-        );
+        assert_eq!(faults(), vec![(0, seated[0].controller.clone(), OffenceKind::FalseAgree, seated[0].backing)]);
         assert_eq!(world::Offences::<Test>::get()[0].0.reporter, Some(controller(0)));
         // One honest agreement is not the two that the client asked for, and a public root proves nothing any more.
         assert_eq!(open(job).phase, JobPhase::Requeue);

@@ -20,8 +20,7 @@ fn duties_follow_the_job_through_its_phases() {
         assert!(all_duties().is_empty(), "drawing is nobody's work");
         run_to_checking(job);
         let checkers: Vec<u8> = (0..2).map(|s| index_of(&seats(job, s)[0].controller)).collect();
-        let mut expected: Vec<_> =
-            checkers.iter().zip(0..).map(|(i, s)| (*i, Duty::Check(at(job, s)))).collect();
+        let mut expected: Vec<_> = checkers.iter().zip(0..).map(|(i, s)| (*i, Duty::Check(at(job, s)))).collect();
         expected.sort();
         assert_eq!(all_duties(), expected);
         check_all(job, &[]);
@@ -79,9 +78,9 @@ fn duties_oldest_job_first() {
 fn job_view_shows_everything_a_worker_needs() {
     Setup::with(6).build().execute_with(|| {
         let job = submit(&client(0), spec(1, 2));
-        let held = Balances::total_balance_on_hold(&client(0));
+        let escrow = held(&client(0));
         let view = Verification::job_view(job).unwrap();
-        assert_eq!((view.client, view.phase, view.attempt, view.escrow), (client(0), JobPhase::Running, 0, held));
+        assert_eq!((view.client, view.phase, view.attempt, view.escrow), (client(0), JobPhase::Running, 0, escrow));
         assert_eq!(view.output, None);
         assert_eq!(view.stages.len(), 2);
         assert_eq!(view.stages[0].worker, worker(0));

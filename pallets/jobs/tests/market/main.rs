@@ -1,0 +1,6 @@
+//! The market, over the real verification.
+
+mod agenda;
+mod parameters;
+mod settlement;
+mod submit;
