@@ -1,16 +1,15 @@
 //! Builds the runtime for Wasm and leaves its path in `OUT_DIR/wasm_binary.rs`.
 
-#[cfg(all(feature = "std", feature = "metadata-hash"))]
+#[cfg(feature = "std")]
 fn main() {
+    // Part of the genesis presets; the builder watches only the sources of crates.
+    println!("cargo:rerun-if-changed=../models/demo/header.bin");
+    println!("cargo:rerun-if-changed=../models/demo/manifest.json");
+    let builder = substrate_wasm_builder::WasmBuilder::init_with_defaults();
     // The token as in `constants::currency`: it is part of what the hash commits to.
-    substrate_wasm_builder::WasmBuilder::init_with_defaults()
-        .enable_metadata_hash("ASY", 12)
-        .build();
-}
-
-#[cfg(all(feature = "std", not(feature = "metadata-hash")))]
-fn main() {
-    substrate_wasm_builder::WasmBuilder::build_using_defaults();
+    #[cfg(feature = "metadata-hash")]
+    let builder = builder.enable_metadata_hash("ASY", 12);
+    builder.build();
 }
 
 #[cfg(not(feature = "std"))]

@@ -1,0 +1,62 @@
+//! What the runtime API of inference answers, beside the pallets' own views.
+
+use crate::{Address, Runtime, RuntimeCall, Signature, SignedPayload, System, TxExtension, UncheckedExtrinsic};
+use alloc::vec::Vec;
+use assay_primitives::{
+    api::{PreparedAnswer, ProviderView},
+    AccountId, WorkerSignature,
+};
+use codec::{Decode, Encode};
+use polkadot_sdk::{
+    frame_metadata_hash_extension::CheckMetadataHash,
+    frame_system, pallet_transaction_payment,
+    sp_runtime::{generic::Era, SaturatedConversion},
+};
+
+/// Blocks for which a worker's transaction lives: an answer that is not in by then has to be judged anew.
+const MORTALITY: u64 = 64;
+
+fn extension(nonce: u32, birth: u64) -> TxExtension {
+    (
+        frame_system::AuthorizeCall::new(),
+        frame_system::CheckNonZeroSender::new(),
+        frame_system::CheckSpecVersion::new(),
+        frame_system::CheckTxVersion::new(),
+        frame_system::CheckGenesis::new(),
+        frame_system::CheckMortality::from(Era::mortal(MORTALITY, birth)),
+        frame_system::CheckNonce::from(nonce),
+        frame_system::CheckWeight::new(),
+        pallet_transaction_payment::ChargeTransactionPayment::from(0),
+        CheckMetadataHash::new(false),
+        frame_system::WeightReclaim::new(),
+    )
+}
+
+/// The payload of `call` for a worker with this nonce, born at block `birth`. None if that block is not an ancestor whose hash is
+/// still known: another fork then refuses what would have been signed.
+pub fn prepare(call: impl Into<RuntimeCall>, nonce: u32, birth: u64) -> Option<PreparedAnswer> {
+    let present: u64 = System::block_number().saturated_into();
+    if birth > present || present.saturating_sub(birth) >= MORTALITY {
+        return None
+    }
+    let call = call.into();
+    let extension = extension(nonce, birth);
+    let payload = SignedPayload::new(call.clone(), extension.clone()).ok()?;
+    Some(PreparedAnswer {
+        payload: payload.using_encoded(|bytes| bytes.to_vec()),
+        call: call.encode(),
+        extension: extension.encode(),
+    })
+}
+
+/// Joins what [`prepare`] gave and its signature.
+pub fn assemble(worker: AccountId, prepared: PreparedAnswer, signature: WorkerSignature) -> Option<Vec<u8>> {
+    let call = RuntimeCall::decode(&mut &prepared.call[..]).ok()?;
+    let extension = TxExtension::decode(&mut &prepared.extension[..]).ok()?;
+    Some(UncheckedExtrinsic::new_signed(call, Address::Id(worker), Signature::Sr25519(signature), extension).encode())
+}
+
+/// Every provider.
+pub fn providers() -> Vec<ProviderView> {
+    pallet_assay_providers::Providers::<Runtime>::iter_keys().filter_map(crate::Providers::provider).collect()
+}

@@ -1,0 +1,201 @@
+//! What the composition promises, tried on the genesis of the local network.
+
+use crate::{
+    configs::{money::BurnHalfPayAuthor, system::RuntimeBlockWeights},
+    constants::currency::UNITS,
+    genesis::{
+        development_account, development_worker, get_preset, preset_names, root_multisig, ENDOWMENT, WORKER_FLOAT,
+    },
+    *,
+};
+use alloc::boxed::Box;
+use codec::Encode;
+use polkadot_sdk::{
+    frame_support::{
+        assert_noop, assert_ok,
+        traits::{
+            fungible::{Balanced, Inspect},
+            IntegrityTest, OnUnbalanced, PalletInfoAccess,
+        },
+    },
+    sp_consensus_babe::{
+        digests::{PreDigest, SecondaryPlainPreDigest},
+        AllowedSlots, BABE_ENGINE_ID,
+    },
+    sp_genesis_builder::LOCAL_TESTNET_RUNTIME_PRESET,
+    sp_io::TestExternalities,
+    sp_runtime::{
+        traits::{BlakeTwo256, Dispatchable, Hash as _},
+        BuildStorage, Digest, DigestItem,
+    },
+};
+use serde_json::Value;
+
+/// Lays `patch` over `base`, object by object.
+fn merge(base: &mut Value, patch: Value) {
+    match (base, patch) {
+        (Value::Object(base), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(base.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (base, patch) => *base = patch,
+    }
+}
+
+fn genesis_of(preset: &str) -> TestExternalities {
+    let patch = get_preset(&preset.into()).expect("the preset exists");
+    let mut config = serde_json::to_value(RuntimeGenesisConfig::default()).unwrap();
+    merge(&mut config, serde_json::from_slice(&patch).unwrap());
+    let config: RuntimeGenesisConfig = serde_json::from_value(config).unwrap();
+    config.build_storage().unwrap().into()
+}
+
+/// Block 1 of the local network, authored by the validator with the index `author`.
+fn block_of(author: u32) -> TestExternalities {
+    let mut ext = genesis_of(LOCAL_TESTNET_RUNTIME_PRESET);
+    ext.execute_with(|| {
+        let claim = PreDigest::SecondaryPlain(SecondaryPlainPreDigest { authority_index: author, slot: 1.into() });
+        let digest = Digest { logs: [DigestItem::PreRuntime(BABE_ENGINE_ID, claim.encode())].into() };
+        System::initialize(&1, &Hash::zero(), &digest);
+    });
+    ext
+}
+
+fn signed(name: &str) -> RuntimeOrigin {
+    RuntimeOrigin::signed(development_account(name))
+}
+
+/// `call` by the root multisig, as signed by `first` and then by `second`.
+fn as_root_multisig(first: &str, second: &str, call: RuntimeCall) {
+    let mut signatories = ["Alice", "Bob", "Charlie"].map(development_account).to_vec();
+    signatories.sort();
+    let others = |name: &str| {
+        signatories.iter().filter(|account| **account != development_account(name)).cloned().collect::<Vec<_>>()
+    };
+    let max_weight = RuntimeBlockWeights::get().max_block;
+    let hash = BlakeTwo256::hash_of(&call).0;
+
+    assert_ok!(Multisig::approve_as_multi(signed(first), 2, others(first), None, hash, max_weight));
+    let timepoint = Some(Multisig::timepoint());
+    assert_ok!(Multisig::as_multi(signed(second), 2, others(second), timepoint, Box::new(call), max_weight));
+}
+
+#[test]
+fn integrity_test_of_every_pallet_passes() {
+    genesis_of(LOCAL_TESTNET_RUNTIME_PRESET).execute_with(AllPalletsWithSystem::integrity_test);
+}
+
+#[test]
+fn pallet_indices_are_those_of_the_encoding() {
+    let indices = [
+        (System::index(), 0),
+        (Timestamp::index(), 1),
+        (Babe::index(), 2),
+        (Authorship::index(), 3),
+        (Balances::index(), 10),
+        (TransactionPayment::index(), 11),
+        (Session::index(), 20),
+        (Historical::index(), 21),
+        (Grandpa::index(), 22),
+        (Offences::index(), 23),
+        (AuthorityDiscovery::index(), 24),
+        (Utility::index(), 30),
+        (Multisig::index(), 31),
+        (SafeMode::index(), 32),
+        (Sudo::index(), 33),
+    ];
+    for (index, expected) in indices {
+        assert_eq!(index, expected);
+    }
+}
+
+#[test]
+fn block_executes_for_half_a_second_at_most() {
+    assert_eq!(RuntimeBlockWeights::get().max_block.ref_time(), 500_000_000_000);
+}
+
+#[test]
+fn every_preset_builds_with_root_at_the_multisig() {
+    for preset in preset_names() {
+        genesis_of(preset.as_ref()).execute_with(|| {
+            assert_eq!(pallet_sudo::Key::<Runtime>::get(), Some(root_multisig()), "{preset}");
+            assert!(!Session::validators().is_empty(), "{preset}");
+            assert_eq!(
+                Babe::epoch_config().map(|config| config.allowed_slots),
+                Some(AllowedSlots::PrimaryAndSecondaryVRFSlots),
+                "{preset}"
+            );
+        });
+    }
+}
+
+#[test]
+fn local_preset_has_four_validators_and_floats() {
+    genesis_of(LOCAL_TESTNET_RUNTIME_PRESET).execute_with(|| {
+        assert_eq!(Session::validators(), ["Alice", "Bob", "Charlie", "Dave"].map(development_account));
+        assert_eq!(Balances::total_balance(&development_account("Ferdie")), ENDOWMENT);
+        assert_eq!(Balances::total_balance(&development_worker("Dave")), WORKER_FLOAT);
+    });
+}
+
+#[test]
+fn safe_mode_by_anyone_fails() {
+    block_of(0).execute_with(|| {
+        assert_noop!(SafeMode::enter(signed("Alice")), pallet_safe_mode::Error::<Runtime>::NotConfigured);
+        assert_noop!(SafeMode::force_enter(signed("Alice")), polkadot_sdk::sp_runtime::DispatchError::BadOrigin);
+        assert!(!SafeMode::is_entered());
+    });
+}
+
+#[test]
+fn safe_mode_by_root_stops_transfers_until_root_ends_it() {
+    block_of(0).execute_with(|| {
+        let transfer = RuntimeCall::Balances(pallet_balances::Call::transfer_keep_alive {
+            dest: development_account("Bob").into(),
+            value: UNITS,
+        });
+        let sudo = |call| {
+            let call = RuntimeCall::SafeMode(call);
+            RuntimeCall::Sudo(pallet_sudo::Call::sudo { call: Box::new(call) })
+        };
+
+        as_root_multisig("Alice", "Bob", sudo(pallet_safe_mode::Call::force_enter {}));
+        assert!(SafeMode::is_entered());
+        let refused = transfer.clone().dispatch(signed("Alice")).unwrap_err();
+        assert_eq!(refused.error, frame_system::Error::<Runtime>::CallFiltered.into());
+
+        as_root_multisig("Charlie", "Alice", sudo(pallet_safe_mode::Call::force_exit {}));
+        assert!(!SafeMode::is_entered());
+        assert_ok!(transfer.dispatch(signed("Alice")));
+    });
+}
+
+#[test]
+fn sudo_by_one_signatory_fails() {
+    block_of(0).execute_with(|| {
+        let call = Box::new(RuntimeCall::System(frame_system::Call::remark { remark: Vec::new() }));
+        assert_noop!(Sudo::sudo(signed("Alice"), call), pallet_sudo::Error::<Runtime>::RequireSudo);
+    });
+}
+
+#[test]
+fn fee_is_half_burned_and_tip_goes_to_the_author() {
+    block_of(2).execute_with(|| {
+        let author = development_account("Charlie");
+        let before = (Balances::total_issuance(), Balances::total_balance(&author));
+
+        BurnHalfPayAuthor::on_unbalanceds([Balances::issue(100 * UNITS), Balances::issue(7 * UNITS)].into_iter());
+
+        // 107 were issued here, 50 burned.
+        assert_eq!(Balances::total_issuance(), before.0 + 57 * UNITS);
+        assert_eq!(Balances::total_balance(&author), before.1 + 57 * UNITS);
+    });
+}
+
+#[test]
+fn full_block_costs_half_a_token() {
+    genesis_of(LOCAL_TESTNET_RUNTIME_PRESET).execute_with(|| {
+        assert_eq!(TransactionPayment::weight_to_fee(RuntimeBlockWeights::get().max_block), UNITS / 2);
+    });
+}
