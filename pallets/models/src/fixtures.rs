@@ -57,6 +57,7 @@ pub fn template(cuts: &[u16], layers: u16) -> PerStage<Span> {
 }
 
 /// Several templates.
+#[cfg(test)]
 pub fn templates(cuts: &[&[u16]], layers: u16) -> Templates {
     BoundedVec::truncate_from(cuts.iter().map(|c| template(c, layers)).collect())
 }

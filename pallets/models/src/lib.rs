@@ -23,6 +23,17 @@
 //! The owner of a model holds a deposit for the bytes that it occupies, released when it is removed. Models of the genesis
 //! state have none and no owner; the admin origin may remove them.
 #![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(any(test, feature = "runtime-benchmarks")),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
 
 extern crate alloc;
 

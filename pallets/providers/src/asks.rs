@@ -4,7 +4,7 @@ use crate::*;
 use assay_primitives::{
     market,
     traits::{BondManager, ModelDirectory},
-    AccountId, Ask, Balance, SpanKey, Tick,
+    AccountId, Ask, Balance, SpanKey, Tick, MAX_HOLDERS,
 };
 use frame::{prelude::*, token::fungible::MutateHold};
 
@@ -18,23 +18,47 @@ impl<T: Config> Pallet<T> {
     }
 
     pub(crate) fn do_ask(controller: AccountId, key: SpanKey, ask: Ask) -> DispatchResult {
-        let delay = T::Params::get().ask_delay;
-        Self::set_ask(controller, key, ask, T::AskDeposit::get(), delay)
+        let provider = Providers::<T>::get(&controller).ok_or(Error::<T>::NotRegistered)?;
+        let spec_id = Self::check_ask(&provider, &key, &ask)?;
+        let needed = Self::minimum_backing(&key).ok_or(Error::<T>::UnknownSpan)?;
+        ensure!(T::Bonds::free_exposure(&controller) >= needed, Error::<T>::InsufficientExposure);
+        if Books::<T>::decode_len(key).unwrap_or_default() >= MAX_HOLDERS as usize {
+            Self::evict_uncovered(&controller, &key, needed)?;
+        }
+        let usable_from = T::Clock::get().saturating_add(T::Params::get().ask_delay);
+        Self::place(controller, provider, key, ask, spec_id, usable_from, T::AskDeposit::get())
     }
 
-    pub(crate) fn set_ask(
+    /// An ask of the genesis state: usable at once, without deposit. Its bond may not exist yet; whoever has none is not
+    /// matched.
+    pub(crate) fn genesis_ask(controller: AccountId, key: SpanKey, ask: Ask) -> DispatchResult {
+        let provider = Providers::<T>::get(&controller).ok_or(Error::<T>::NotRegistered)?;
+        let spec_id = Self::check_ask(&provider, &key, &ask)?;
+        Self::place(controller, provider, key, ask, spec_id, 0, 0)
+    }
+
+    /// Makes room in a full book: an ask stays only while its holder's free exposure covers a minimum job, or the holder is at
+    /// work, so that nobody can fill a book with empty offers.
+    fn evict_uncovered(newcomer: &AccountId, key: &SpanKey, needed: Balance) -> DispatchResult {
+        let uncovered = |who: &AccountId| T::Bonds::free_exposure(who) < needed && !InUse::<T>::contains_key(who, key);
+        let book = Books::<T>::get(key);
+        if book.iter().any(|s| s.controller == *newcomer) {
+            return Ok(());
+        }
+        let gone = book.into_iter().map(|s| s.controller).find(uncovered).ok_or(Error::<T>::BookFull)?;
+        Self::do_withdraw_ask(&gone, key)
+    }
+
+    fn place(
         controller: AccountId,
+        mut provider: Provider,
         key: SpanKey,
         ask: Ask,
+        spec_id: u32,
+        usable_from: Tick,
         deposit: Balance,
-        delay: Tick,
     ) -> DispatchResult {
-        let mut provider = Providers::<T>::get(&controller).ok_or(Error::<T>::NotRegistered)?;
-        let spec_id = Self::check_ask(&controller, &provider, &key, &ask)?;
-        let now = T::Clock::get();
-        let usable_from = now.saturating_add(delay);
-
-        let mut book = Books::<T>::get(&key);
+        let mut book = Books::<T>::get(key);
         match book.binary_search_by(|s| s.controller.cmp(&controller)) {
             Ok(at) => {
                 let standing = book.get_mut(at).ok_or(Error::<T>::NoAsk)?;
@@ -42,7 +66,7 @@ impl<T: Config> Pallet<T> {
                 standing.usable_from = usable_from;
             }
             Err(at) => {
-                let since = now;
+                let since = T::Clock::get();
                 let standing =
                     Standing { controller: controller.clone(), ask: ask.clone(), spec_id, usable_from, since, deposit };
                 book.try_insert(at, standing).map_err(|_| Error::<T>::BookFull)?;
@@ -59,7 +83,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Returns the spec id of the model.
-    fn check_ask(controller: &AccountId, provider: &Provider, key: &SpanKey, ask: &Ask) -> Result<u32, Error<T>> {
+    fn check_ask(provider: &Provider, key: &SpanKey, ask: &Ask) -> Result<u32, Error<T>> {
         ensure!(T::Models::has_span(key), Error::<T>::UnknownSpan);
         let spec_id = T::Models::info(key.model).ok_or(Error::<T>::UnknownSpan)?.spec_id;
         ensure!(provider.supports(spec_id), Error::<T>::UnsupportedSpec);
@@ -67,8 +91,6 @@ impl<T: Config> Pallet<T> {
         let params = T::Params::get();
         ensure!(ask.rate >= params.min_rate, Error::<T>::RateTooLow);
         ensure!(ask.price <= params.base_price, Error::<T>::PriceAboveReserve);
-        let needed = Self::minimum_backing(key).ok_or(Error::<T>::UnknownSpan)?;
-        ensure!(T::Bonds::free_exposure(controller) >= needed, Error::<T>::InsufficientExposure);
         Ok(spec_id)
     }
 

@@ -32,12 +32,18 @@ fn worker<T: Config>(controller: &AccountId, epoch: u32) -> Result<(AccountId, W
     Ok((AccountId::new(public.0), proof.ok_or("the keystore did not sign")?))
 }
 
-/// A registered provider, without proof.
+/// A registered provider without proof or bond.
 fn registered<T: Config>(name: &'static str, n: u32) -> AccountId {
     let who = rich::<T>(name, n);
-    T::BenchmarkHelper::bond(&who);
     let genesis = GenesisProvider { controller: who.clone(), worker: account("worker", n, 0), asks: Vec::new() };
     Pallet::<T>::build_genesis(&[genesis]);
+    who
+}
+
+/// The same with a bond.
+fn bonded<T: Config>(name: &'static str, n: u32) -> AccountId {
+    let who = registered::<T>(name, n);
+    T::BenchmarkHelper::bond(&who);
     who
 }
 
@@ -46,19 +52,22 @@ fn offer<T: Config>() -> Ask {
     Ask { price: 1, slots: 8, check_slots: 8, rate }
 }
 
-/// Fills the span's book but for one place.
-fn crowd<T: Config>(key: &SpanKey) {
-    let standing = (1..MAX_HOLDERS).map(|n| Standing {
-        controller: registered::<T>("holder", n),
-        ask: offer::<T>(),
-        spec_id: SPEC_ID,
-        usable_from: 0,
-        since: 0,
-        deposit: 0,
+/// Puts `n` holders into the span's book. All but the last one in its order have a bond.
+fn crowd<T: Config>(key: &SpanKey, n: u32) {
+    let mut holders: Vec<AccountId> = (1..=n).map(|i| registered::<T>("holder", i)).collect();
+    holders.sort();
+    for who in holders.iter().rev().skip(1) {
+        T::BenchmarkHelper::bond(who);
+    }
+    let standing = holders.into_iter().map(|controller| {
+        Providers::<T>::mutate(&controller, |slot| {
+            if let Some(provider) = slot.as_mut() {
+                provider.spans = BoundedVec::truncate_from(alloc::vec![*key]);
+            }
+        });
+        Standing { controller, ask: offer::<T>(), spec_id: SPEC_ID, usable_from: 0, since: 0, deposit: 0 }
     });
-    let mut book: Vec<Standing> = standing.collect();
-    book.sort_by(|a, b| a.controller.cmp(&b.controller));
-    Books::<T>::insert(key, BoundedVec::truncate_from(book));
+    Books::<T>::insert(key, BoundedVec::truncate_from(standing.collect()));
 }
 
 #[benchmarks]
@@ -122,8 +131,8 @@ mod benches {
     #[benchmark]
     fn ask() {
         let key = T::BenchmarkHelper::span();
-        crowd::<T>(&key);
-        let who = registered::<T>("provider", 0);
+        crowd::<T>(&key, MAX_HOLDERS);
+        let who = bonded::<T>("provider", 0);
 
         #[extrinsic_call]
         _(RawOrigin::Signed(who), key, offer::<T>());
@@ -134,8 +143,8 @@ mod benches {
     #[benchmark]
     fn withdraw_ask() -> Result<(), BenchmarkError> {
         let key = T::BenchmarkHelper::span();
-        crowd::<T>(&key);
-        let who = registered::<T>("provider", 0);
+        crowd::<T>(&key, MAX_HOLDERS - 1);
+        let who = bonded::<T>("provider", 0);
         Pallet::<T>::ask(RawOrigin::Signed(who.clone()).into(), key, offer::<T>())?;
 
         #[extrinsic_call]
@@ -184,8 +193,8 @@ mod benches {
     #[benchmark]
     fn take_and_give_back() -> Result<(), BenchmarkError> {
         let key = T::BenchmarkHelper::span();
-        crowd::<T>(&key);
-        let who = registered::<T>("provider", 0);
+        crowd::<T>(&key, MAX_HOLDERS - 1);
+        let who = bonded::<T>("provider", 0);
         Pallet::<T>::ask(RawOrigin::Signed(who.clone()).into(), key, offer::<T>())?;
         assert!(T::Models::has_span(&key));
 

@@ -41,6 +41,7 @@ parameter_types! {
     pub const PointPrice: Balance = 1_000;
     pub static Clock: Tick = 10;
     pub static FreeExposure: Balance = Balance::MAX;
+    pub static Uncovered: Vec<AccountId> = vec![];
     pub TestParams: Params = Params { ask_delay: 2, min_rate: 100, base_price: 1_000, ..Params::public() };
 }
 
@@ -105,8 +106,12 @@ impl BondManager for Bonds {
     fn bond(_: &AccountId) -> Balance {
         1_000_000
     }
-    fn free_exposure(_: &AccountId) -> Balance {
-        FreeExposure::get()
+    fn free_exposure(who: &AccountId) -> Balance {
+        if Uncovered::get().contains(who) {
+            0
+        } else {
+            FreeExposure::get()
+        }
     }
     fn reserve(_: &AccountId, _: &BackingId, _: Balance) -> DispatchResult {
         Ok(())
@@ -191,6 +196,7 @@ pub fn ext(providers: Vec<GenesisProvider>) -> sp_io::TestExternalities {
         System::set_block_number(1);
         Clock::set(10);
         FreeExposure::set(Balance::MAX);
+        Uncovered::set(vec![]);
     });
     ext
 }

@@ -160,7 +160,7 @@ impl<T: Config> Pallet<T> {
         for GenesisAsk { model, first, end, price, slots, check_slots, rate } in asks {
             let key = SpanKey { model: *model, span: Span { first: *first, end: *end } };
             let ask = Ask { price: *price, slots: *slots, check_slots: *check_slots, rate: *rate };
-            Self::set_ask(controller.clone(), key, ask, 0, 0)?;
+            Self::genesis_ask(controller.clone(), key, ask)?;
         }
         Ok(())
     }

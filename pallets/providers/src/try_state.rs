@@ -56,7 +56,7 @@ impl<T: Config> Pallet<T> {
         }
         ensure!(used.is_empty(), "3: capacity of an unknown provider is in use");
         ensure!(Workers::<T>::iter_keys().count() == workers.len(), "1: a worker of no provider");
-        ensure!(Peers::<T>::iter_keys().all(|c| Providers::<T>::contains_key(c)), "6: peer of an unknown provider");
+        ensure!(Peers::<T>::iter_keys().all(Providers::<T>::contains_key), "6: peer of an unknown provider");
         let counts =
             |h: &Histogram| h.iter().copied().chain(core::iter::repeat(0)).take(65).collect::<alloc::vec::Vec<_>>();
         ensure!(counts(&histogram) == counts(&Points::<T>::get()), "5: the histogram");

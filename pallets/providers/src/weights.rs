@@ -16,7 +16,7 @@ pub trait WeightInfo {
     fn announce_peer() -> Weight;
     /// `set_profile`.
     fn set_profile() -> Weight;
-    /// `ask` into a full book.
+    /// `ask` into a full book, whose last holder gives way.
     fn ask() -> Weight;
     /// `withdraw_ask` from a full book.
     fn withdraw_ask() -> Weight;
@@ -53,9 +53,9 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
             .saturating_add(T::DbWeight::get().writes(1))
     }
     fn ask() -> Weight {
-        Weight::from_parts(140_000_000, 0)
-            .saturating_add(T::DbWeight::get().reads(9))
-            .saturating_add(T::DbWeight::get().writes(4))
+        Weight::from_parts(400_000_000, 0)
+            .saturating_add(T::DbWeight::get().reads(140))
+            .saturating_add(T::DbWeight::get().writes(8))
     }
     fn withdraw_ask() -> Weight {
         Weight::from_parts(90_000_000, 0)
@@ -101,9 +101,9 @@ impl WeightInfo for () {
             .saturating_add(ParityDbWeight::get().writes(1))
     }
     fn ask() -> Weight {
-        Weight::from_parts(140_000_000, 0)
-            .saturating_add(ParityDbWeight::get().reads(9))
-            .saturating_add(ParityDbWeight::get().writes(4))
+        Weight::from_parts(400_000_000, 0)
+            .saturating_add(ParityDbWeight::get().reads(140))
+            .saturating_add(ParityDbWeight::get().writes(8))
     }
     fn withdraw_ask() -> Weight {
         Weight::from_parts(90_000_000, 0)

@@ -2,7 +2,10 @@
 
 use crate::*;
 use assay_primitives::{traits::OffenceSink, AccountId, Balance, Offence, OffenceKind, Params, Role, StageRef};
-use frame::{benchmarking::prelude::*, token::fungible::Mutate};
+use frame::{
+    benchmarking::prelude::*,
+    token::fungible::{Inspect, Mutate},
+};
 
 /// What a benchmark needs of the rest of the runtime.
 pub trait BenchmarkHelper {

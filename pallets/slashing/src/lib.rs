@@ -22,6 +22,17 @@
 //! A circuit breaker over the pending slashes belongs between [`Pallet::execute_due`] and the ledger; it is not part of this
 //! version.
 #![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(any(test, feature = "runtime-benchmarks")),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
 
 extern crate alloc;
 

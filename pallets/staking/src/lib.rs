@@ -30,6 +30,17 @@
 //!   handler is not told the kind of offence, so that two kinds in one session cost the higher of the two.) The slash
 //!   is pending for [`Config::SlashDeferSessions`] sessions and can be cancelled in that time.
 #![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(any(test, feature = "runtime-benchmarks")),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
 
 extern crate alloc;
 

@@ -1,7 +1,7 @@
 //! `ask`, `withdraw_ask`.
 
 use crate::{mock::*, *};
-use assay_primitives::{market, traits::ProviderDirectory, Ask, Span, SpanKey, MAX_HOLDERS};
+use assay_primitives::{market, traits::ProviderDirectory, Ask, SlotKind, Span, SpanKey, MAX_HOLDERS};
 use frame::{prelude::*, testing_prelude::*};
 
 fn call(n: u8, key: SpanKey, ask: Ask) -> DispatchResult {
@@ -101,6 +101,24 @@ fn ask_in_a_full_book_is_refused() {
         assert_ok!(call(99, key(0, 8), ask()));
         let holders = <Directory as ProviderDirectory>::holders(&key(0, 8));
         assert_eq!(holders.len(), MAX_HOLDERS as usize);
+    });
+}
+
+#[test]
+fn ask_in_a_full_book_evicts_an_idle_holder_without_exposure() {
+    test(|| {
+        for n in 1..=MAX_HOLDERS as u8 {
+            register(n);
+            assert_ok!(call(n, key(0, 8), ask()));
+        }
+        register(99);
+        Uncovered::set(vec![id(7), id(9)]);
+        assert_ok!(<Directory as ProviderDirectory>::take(&id(7), &key(0, 8), SlotKind::Execute));
+        assert_ok!(call(99, key(0, 8), ask()));
+        assert!(events().contains(&Event::AskWithdrawn { controller: id(9), key: key(0, 8) }));
+        assert_eq!((held(9, HoldReason::Ask), provider(9).spans.len()), (0, 0));
+        register(98);
+        assert_noop!(call(98, key(0, 8), ask()), Error::<Test>::BookFull);
     });
 }
 
