@@ -32,13 +32,15 @@ fn extension(nonce: u32, birth: u64) -> TxExtension {
     )
 }
 
-/// The payload of `call` for a worker with this nonce, born at block `birth`. None if that block is not an ancestor whose hash is
-/// still known: another fork then refuses what would have been signed.
+/// The payload of `call` for a worker with this nonce, born at block `birth`, or at the parent of the present block if that is
+/// earlier: the hash of the present one enters the state only with its child. Another fork refuses what was signed. None if
+/// `birth` is in the future or too long ago, and at genesis.
 pub fn prepare(call: impl Into<RuntimeCall>, nonce: u32, birth: u64) -> Option<PreparedAnswer> {
     let present: u64 = System::block_number().saturated_into();
     if birth > present || present.saturating_sub(birth) >= MORTALITY {
         return None
     }
+    let birth = birth.min(present.checked_sub(1)?);
     let call = call.into();
     let extension = extension(nonce, birth);
     let payload = SignedPayload::new(call.clone(), extension.clone()).ok()?;
