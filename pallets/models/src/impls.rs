@@ -41,6 +41,7 @@ impl<T: Config> Pallet<T> {
 
     /// A genesis state has no caller to return an error to: one that cannot be built must not come into being, so this stops it
     /// and says what to change.
+    #[allow(clippy::panic)]
     pub(crate) fn register_at_genesis(model: &GenesisModel) {
         let (id, model, entries) = match Self::genesis_model(model) {
             Ok(parts) => parts,

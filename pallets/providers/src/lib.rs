@@ -53,6 +53,8 @@ pub use pallet::*;
 pub use types::*;
 pub use weights::WeightInfo;
 
+// The macro itself expects what it has checked.
+#[allow(clippy::expect_used)]
 #[frame::pallet]
 pub mod pallet {
     use super::*;

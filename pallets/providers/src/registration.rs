@@ -143,6 +143,7 @@ impl<T: Config> Pallet<T> {
 
     /// A genesis state has no caller to return an error to: one that cannot be built must not come into being, so this stops it
     /// and says what to change.
+    #[allow(clippy::panic)]
     pub(crate) fn build_genesis(providers: &[GenesisProvider]) {
         for provider in providers {
             if let Err(error) = Self::genesis_provider(provider) {

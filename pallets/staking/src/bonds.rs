@@ -169,6 +169,7 @@ impl<T: Config> Pallet<T> {
 
     /// A genesis state has no caller to return an error to: one that cannot be built must not come into being, so this stops it
     /// and says what to change.
+    #[allow(clippy::panic)]
     pub(crate) fn build_genesis(bonds: &[GenesisBond], counts: Option<ValidatorCounts>) {
         let counts = counts.map_or(Ok(()), Self::do_set_counts);
         let mut results = alloc::vec![("the counts of validators", None, counts)];
