@@ -9,13 +9,13 @@ use crate::{
     compute::{guarded, Class},
     context::{work_ctx, CheckId, Context, Event, Purpose},
     engine::{Arithmetic, EngineError, Replay, Rows, StageOutcome, StageSpec},
-    executor::{ids_root, peer_of, transcript_of},
+    executor::peer_of,
     network::transport::FetchError,
     panics,
 };
 use assay_primitives::{
     api::{JobView, StageView},
-    digest, Answer, Boundary, CheckVerdict, Role, StageRef,
+    digest, Answer, Boundary, CheckVerdict, JobInput, Role, StageRef,
 };
 use polkadot_sdk::{sc_network::PeerId, sp_core::H256};
 use std::{
@@ -368,4 +368,16 @@ impl Checkers {
             }
         }
     }
+}
+
+/// Prompt and output as the chain has them.
+fn transcript_of(view: &JobView) -> Option<Vec<u32>> {
+    let JobInput::Inline(prompt) = &view.spec.input else { return None };
+    let output = view.output.as_ref()?;
+    Some(prompt.iter().chain(output.iter()).copied().collect())
+}
+
+/// Root of ids.
+fn ids_root(ids: &[u32]) -> H256 {
+    Rows::Ids(ids.to_vec()).root()
 }

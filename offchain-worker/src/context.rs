@@ -308,4 +308,12 @@ impl Context {
     pub fn commit_digest(&self, at: &StageRef, spec: &JobSpec, role: Role, identity: &Identity, root: H256) -> H256 {
         digest::commit(&work_ctx(self.genesis, at, spec, role), &identity.controller, root)
     }
+
+    /// A refusal of the journal is the last line of defence: it means that this machine was about to contradict itself.
+    pub fn refused(&self, error: SignError) {
+        match error {
+            SignError::Journal(error @ JournalError::DoubleSign { .. }) => self.alarm.raise(error.to_string()),
+            error => log::error!(target: crate::LOG_TARGET, "not signed: {error}"),
+        }
+    }
 }

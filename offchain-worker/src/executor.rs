@@ -18,7 +18,7 @@ use assay_primitives::{
     api::{JobView, StageView},
     digest, AccountId, Answer, Handoff, JobHash, Role, StageCommitment, StageRef,
 };
-use polkadot_sdk::{sc_network::PeerId, sp_core::H256};
+use polkadot_sdk::sc_network::PeerId;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -194,10 +194,26 @@ impl Executors {
             let class = if work.decode { Class::Decode } else { Class::Prefill };
             let ctx = ctx.clone();
             let compute = ctx.compute.clone();
+            let start = run.ring.output().len();
+            // The next machine waits: what is for another node leaves from the inference thread, not through the loop.
+            let stage = run.view.stages.get(run.ring.downstream_of().stage as usize);
+            let remote = stage
+                .filter(|stage| stage.worker != identity.worker)
+                .map(|stage| (stage.worker.clone(), peer_of(stage)));
             let piece = move || {
                 let started = Instant::now();
                 let (mut engine, input) = (work.engine, work.input);
-                let result = guarded(|| engine.forward(&input).map(|out| (engine, out)));
+                let mut result = guarded(|| engine.forward(&input).map(|out| (engine, out)));
+                if let (Some((worker, peer)), Ok((_, out))) = (&remote, &mut result) {
+                    let rows = std::mem::replace(out, Rows::Ids(Vec::new()));
+                    let message = RingMessage::Rows { at, start, rows };
+                    if !matches!(&message, RingMessage::Rows { rows, .. } if rows.is_empty()) {
+                        ctx.transport.send(worker, *peer, &message);
+                    }
+                    if let RingMessage::Rows { rows, .. } = message {
+                        *out = rows;
+                    }
+                }
                 ctx.metrics.step(class, input.len(), started.elapsed());
                 ctx.emit(Event::Stepped { at, result });
             };
@@ -230,13 +246,15 @@ impl Executors {
         match produced {
             Ok(produced) => {
                 if let Some((start, rows)) = produced.rows {
-                    let message = RingMessage::Rows { at, start, rows };
-                    self.out.extend(send(ctx, identity, &run.view, run.ring.downstream_of(), message));
+                    let to = run.ring.downstream_of();
+                    if run.view.stages.get(to.stage as usize).is_some_and(|stage| stage.worker == identity.worker) {
+                        self.out.push(Outcome::Local(RingMessage::Rows { at, start, rows }));
+                    }
                 }
+                self.advance(ctx, identity, at);
                 if !produced.drawn.is_empty() {
                     self.frame(ctx, identity, at);
                 }
-                self.advance(ctx, identity, at);
             }
             Err(error) => {
                 log::error!(target: crate::LOG_TARGET, "job {:?}, stage {}: {error}", at.job, at.stage);
@@ -295,7 +313,7 @@ impl Executors {
             }
             Err(error) => {
                 run.phase = Phase::Failed;
-                refused(ctx, error);
+                ctx.refused(error);
             }
         }
     }
@@ -567,26 +585,4 @@ fn finish(ctx: &Context, at: StageRef, engine: Box<dyn Stage>, last: Option<u32>
     if ctx.compute.spawn(Class::Decode, piece).is_err() {
         ctx.emit(Event::Finished { at, result: Err(EngineError::Failed("the inference queue is full".into())) });
     }
-}
-
-/// A refusal of the journal is the last line of defence: it means that this machine was about to contradict itself.
-pub fn refused(ctx: &Context, error: SignError) {
-    match error {
-        SignError::Journal(error @ crate::journal::JournalError::DoubleSign { .. }) => {
-            ctx.alarm.raise(error.to_string())
-        }
-        error => log::error!(target: crate::LOG_TARGET, "not signed: {error}"),
-    }
-}
-
-/// Root of the ids that a job's chain state implies for its first and last boundary.
-pub fn transcript_of(view: &JobView) -> Option<Vec<u32>> {
-    let assay_primitives::JobInput::Inline(prompt) = &view.spec.input else { return None };
-    let output = view.output.as_ref()?;
-    Some(prompt.iter().chain(output.iter()).copied().collect())
-}
-
-/// Root of ids.
-pub fn ids_root(ids: &[u32]) -> H256 {
-    Rows::Ids(ids.to_vec()).root()
 }

@@ -4,7 +4,7 @@ use crate::{
     chain::{stage_of, At, Identity, JobState, Snapshot},
     checker::Checkers,
     context::{CheckId, Context, Event, Purpose},
-    executor::{refused, Executors, Outcome},
+    executor::{Executors, Outcome},
     network::messages::{RingMessage, TokenFrame},
     panics,
     planner::Planner,
@@ -301,7 +301,7 @@ impl Provider {
                     self.submitter.push(answer);
                     self.flush();
                 }
-                Err(error) => refused(&self.ctx, error),
+                Err(error) => self.ctx.refused(error),
             },
             Event::Fetched { task, result } => self.checkers.fetched(&self.ctx, task, result),
             Event::Replayed { task, result } => {

@@ -176,6 +176,10 @@ impl Submitter {
     /// A submission ended. One that the pool does not have is no longer under way, nor are those with later nonces.
     pub fn submitted(&mut self, result: &SubmitResult) {
         if result.result.is_err() {
+            // An announcement has no answers of its own to come back to; it is made again at the next block.
+            if self.in_flight.iter().any(|flight| flight.nonce >= result.nonce && flight.keys.is_empty()) {
+                self.announced = None;
+            }
             self.in_flight.retain(|flight| flight.nonce < result.nonce);
         }
     }
@@ -311,6 +315,14 @@ mod tests {
         submitter.push(Answer::Vote { at, digest: H256::repeat_byte(1) });
         submitter.push(Answer::Vote { at, digest: H256::repeat_byte(2) });
         assert_eq!(answers(submitter.next(1, 0)).1, [Answer::Vote { at, digest: H256::repeat_byte(1) }]);
+    }
+
+    #[test]
+    fn announce_refused_is_made_again_at_once() {
+        let mut submitter = Submitter::default();
+        assert!(submitter.announce(10, 0, vec![1]).is_some());
+        submitter.submitted(&SubmitResult { nonce: 0, result: Err(SubmitError::Refused) });
+        assert_eq!(submitter.announce(11, 0, vec![1]).map(|s| s.nonce), Some(0));
     }
 
     #[test]
