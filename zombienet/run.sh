@@ -56,9 +56,9 @@ for test in "${tests[@]}"; do
     if wait "$runner"; then ok=0; else ok=$?; fi
     stop_runner
 
-    grep -E '(✔|[0-9]+\)) ' "$work/$name.log" || true
-    p=$(sed -nE 's/^ *([0-9]+) passing.*/\1/p' "$work/$name.log" | tail -n 1)
-    f=$(sed -nE 's/^ *([0-9]+) failing.*/\1/p' "$work/$name.log" | tail -n 1)
+    grep -E '✅|❌' "$work/$name.log" || true
+    p=$(grep -c '✅' "$work/$name.log" || true)
+    f=$(grep -c '❌ [a-z]*:' "$work/$name.log" || true)
     # A network that did not start passed nothing and failed once.
     if [ "$ok" -ne 0 ] && [ "${f:-0}" -eq 0 ]; then f=1; fi
     if [ "${p:-0}" -eq 0 ] && [ "${f:-0}" -eq 0 ]; then f=1; fi
