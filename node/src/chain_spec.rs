@@ -108,7 +108,7 @@ pub fn genesis_hash(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use polkadot_sdk::{sc_chain_spec::ChainSpec as _, sc_executor::WasmExecutor, sp_io, sp_runtime::BuildStorage};
+    use polkadot_sdk::{sc_executor::WasmExecutor, sp_io, sp_runtime::BuildStorage};
 
     fn executor() -> WasmExecutor<sp_io::SubstrateHostFunctions> {
         WasmExecutor::builder().build()

@@ -100,7 +100,7 @@ fn run_subcommand(cli: &Cli, subcommand: &Subcommand) -> sc_cli::Result<()> {
                 "id": config.chain_spec.id(),
                 "hash": block.hash(),
                 "stateRoot": block.header.state_root,
-                "header": format!("0x{}", polkadot_sdk::sp_core::bytes::to_hex(&block.header.encode(), false)),
+                "header": polkadot_sdk::sp_core::bytes::to_hex(&block.header.encode(), false),
             });
             println!("{genesis:#}");
             Ok(())

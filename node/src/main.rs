@@ -6,6 +6,12 @@ mod command;
 mod rpc;
 mod service;
 
-fn main() -> polkadot_sdk::sc_cli::Result<()> {
-    command::run()
+fn main() -> std::process::ExitCode {
+    match command::run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("assay-node: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
 }

@@ -10,8 +10,11 @@ use polkadot_sdk::{
     sc_consensus_grandpa::{self, FinalityProofProvider, GrandpaPruningFilter, LinkHalf, SharedVoterState},
     sc_executor::WasmExecutor,
     sc_rpc::SubscriptionTaskExecutor,
-    sc_service::{self, Configuration, PartialComponents, TFullBackend, TFullClient},
-    sc_telemetry::{self, Telemetry, TelemetryWorker},
+    sc_service::{
+        self, Configuration, GenesisBlockBuilder, KeystoreContainer, PartialComponents, TFullBackend, TFullClient,
+        TaskManager,
+    },
+    sc_telemetry::{self, Telemetry, TelemetryHandle, TelemetryWorker},
     sc_transaction_pool::{self, TransactionPoolHandle},
     sc_transaction_pool_api::OffchainTransactionPoolFactory,
     sp_consensus_babe::inherents::{BabeCreateInherentDataProviders, InherentDataProvider},
@@ -83,16 +86,9 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, sc_service::Error>
         })
         .transpose()?;
 
-    let executor = executor(config);
-    // Blocks with a GRANDPA justification survive pruning: warp sync steps over them.
-    let (client, backend, keystore_container, task_manager) = sc_service::new_full_parts::<Block, RuntimeApi, _>(
-        config,
-        telemetry.as_ref().map(|(_, telemetry)| telemetry.handle()),
-        executor.clone(),
-        vec![Arc::new(GrandpaPruningFilter)],
-    )?;
+    let (client, backend, keystore_container, task_manager) =
+        open_chain(config, telemetry.as_ref().map(|(_, telemetry)| telemetry.handle()))?;
     let client = Arc::new(client);
-    check_chain(config, &client, &executor)?;
 
     let telemetry = telemetry.map(|(worker, telemetry)| {
         task_manager.spawn_handle().spawn("telemetry", Some("telemetry"), worker.run());
@@ -197,21 +193,38 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, sc_service::Error>
     })
 }
 
-/// Refuses a chain spec of another chain, and a database that another chain spec made.
-fn check_chain(config: &Configuration, client: &FullClient, executor: &Executor) -> Result<(), sc_service::Error> {
-    let stored = client.chain_info().genesis_hash;
+/// Opens the database, or makes it from the chain spec, and refuses a spec of another chain and a database that another spec
+/// made.
+fn open_chain(
+    config: &Configuration,
+    telemetry: Option<TelemetryHandle>,
+) -> Result<(FullClient, Arc<FullBackend>, KeystoreContainer, TaskManager), sc_service::Error> {
     let spec = || config.chain_spec.id().to_string();
-
+    let executor = executor(config);
+    // Built once for both uses: a preset's state is built by its own runtime, which has to be compiled for that.
     let storage = config.chain_spec.as_storage_builder().build_storage()?;
-    let given = chain_spec::genesis_hash(&storage, executor)?;
-    if stored != given {
-        return Err(Error::WrongDatabase { spec: spec(), stored, given }.into());
-    }
+    let given = chain_spec::genesis_hash(&storage, &executor)?;
 
-    let found = client.runtime_version_at(client.chain_info().best_hash, CallContext::Offchain)?.spec_name;
-    if found != VERSION.spec_name {
-        let (found, expected) = (found.into(), VERSION.spec_name.into());
-        return Err(Error::WrongRuntime { spec: spec(), found, expected }.into());
+    let mut database = config.db_config();
+    // Blocks with a GRANDPA justification survive pruning: warp sync steps over them.
+    database.pruning_filters = vec![Arc::new(GrandpaPruningFilter)];
+    let backend = sc_service::new_db_backend(database)?;
+    let genesis =
+        GenesisBlockBuilder::new_with_storage(storage, !config.no_genesis(), backend.clone(), executor.clone())?;
+    let parts = sc_service::new_full_parts_with_genesis_builder(config, telemetry, executor, backend, genesis, false)?;
+
+    let client: &FullClient = &parts.0;
+    let chain = client.chain_info();
+    if chain.genesis_hash != given {
+        return Err(Error::WrongDatabase { spec: spec(), stored: chain.genesis_hash, given }.into());
     }
-    Ok(())
+    // Before a warp sync there is no state to ask.
+    if !config.no_genesis() {
+        let found = client.runtime_version_at(chain.best_hash, CallContext::Offchain)?.spec_name;
+        if found != VERSION.spec_name {
+            let (found, expected) = (found.into(), VERSION.spec_name.into());
+            return Err(Error::WrongRuntime { spec: spec(), found, expected }.into());
+        }
+    }
+    Ok(parts)
 }
