@@ -10,6 +10,7 @@ use crate::{
     keys,
     network::{
         messages::{RingMessage, TokenFrame, MAX_FRAME_IDS},
+        peer_from_chain,
         transport::Misbehaviour,
     },
     ring::{Accepted, SignedHandoff, StageRun},
@@ -561,7 +562,7 @@ fn handoff_message(at: StageRef, handoff: &SignedHandoff) -> RingMessage {
 
 /// The peer id that the chain has for a stage's node.
 pub fn peer_of(stage: &StageView) -> Option<PeerId> {
-    PeerId::from_bytes(&stage.peer).ok()
+    peer_from_chain(&stage.peer)
 }
 
 /// Sends a message to a stage's node, or gives it back if that is this node.

@@ -5,7 +5,10 @@ use crate::{
     checker::Checkers,
     context::{CheckId, Context, Event, Purpose},
     executor::{Executors, Outcome},
-    network::messages::{RingMessage, TokenFrame},
+    network::{
+        messages::{RingMessage, TokenFrame},
+        peer_to_chain,
+    },
     panics,
     planner::Planner,
     submitter::{deliver, Load, Submission, Submitter, TxPool},
@@ -241,7 +244,7 @@ impl Provider {
 
     /// Tells the chain where this node is, if it does not know.
     fn announce(&mut self, known: &[u8]) {
-        let local = self.ctx.transport.local_peer().to_bytes();
+        let local = peer_to_chain(&self.ctx.transport.local_peer());
         if known == local {
             return;
         }

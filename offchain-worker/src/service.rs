@@ -9,6 +9,7 @@ use crate::{
     keys::Keys,
     network::{
         messages::{hello_digest, RingMessage, TokenFrame},
+        peer_from_chain, peer_to_chain,
         transport::Misbehaviour,
         NetEvent, ShardTransport,
     },
@@ -175,7 +176,7 @@ impl Loop<'_> {
         let peers: HashSet<PeerId> = snapshot
             .providers
             .iter()
-            .filter_map(|(_, peer)| PeerId::from_bytes(peer).ok())
+            .filter_map(|(_, peer)| peer_from_chain(peer))
             .filter(|peer| *peer != local)
             .take(MAX_KEPT)
             .collect();
@@ -292,7 +293,7 @@ impl Loop<'_> {
         status.best_block = snapshot.at.number;
         status.worker = snapshot.key.as_ref().map(ToString::to_string);
         status.controller = snapshot.identity.as_ref().map(|identity| identity.controller.to_string());
-        status.announced = !snapshot.peer.is_empty() && snapshot.peer == service.transport.local_peer().to_bytes();
+        status.announced = !snapshot.peer.is_empty() && snapshot.peer == peer_to_chain(&service.transport.local_peer());
         status.tasks = tasks;
         status.pending_answers = pending;
         // A failure to start stays in place of a later alarm.

@@ -85,7 +85,7 @@ async fn jobs_of_one_to_four_stages_settle_with_all_checks_agreeing() {
     }
     for (node, engine) in world.nodes.iter().zip(&world.engines) {
         assert_eq!(node.alarm.get(), None);
-        assert_eq!(world.chain.announced(&node.controller), Some(node.peer.to_bytes()));
+        assert_eq!(world.chain.announced(&node.controller), Some(crate::network::peer_to_chain(&node.peer)));
         // Once, before the first commit after the start; never for a check that agrees.
         assert!(engine.references.load(Ordering::SeqCst) <= 1);
     }
