@@ -35,7 +35,15 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+// The shared test world names the pallets by their crates; in this crate's own tests one of them is this one.
+#[cfg(all(test, feature = "runtime-benchmarks"))]
+extern crate self as pallet_assay_jobs;
 
+#[cfg(all(test, feature = "runtime-benchmarks"))]
+#[path = "../../testing/src/lib.rs"]
+mod bench_world;
+#[cfg(feature = "runtime-benchmarks")]
+pub mod benchmarking;
 mod lifecycle;
 mod market_impl;
 mod matching;
@@ -285,6 +293,8 @@ pub mod pallet {
             checker: AccountId,
             /// What it was paid.
             paid: Balance,
+            /// What burned on the way.
+            burned: Balance,
         },
         /// A payment could not be made; it waits to be claimed.
         #[codec(index = 7)]

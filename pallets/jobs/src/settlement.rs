@@ -144,8 +144,9 @@ impl<T: Config> Pallet<T> {
                 .unwrap_or_default();
             let payer = Payer::Escrow { job: &mut *job, params };
             let leg = Self::pay(payer, Service::FailedCheck(&checker), work);
-            if leg.paid > 0 {
-                Self::deposit_event(Event::CheckPaid { job: hash, stage, checker, paid: leg.paid });
+            let Leg { paid, burned } = leg;
+            if paid > 0 || burned > 0 {
+                Self::deposit_event(Event::CheckPaid { job: hash, stage, checker, paid, burned });
             }
         }
     }

@@ -4,6 +4,8 @@
 //! failing call rolls them back as it would the real ones. [`workers`] plays the native workers: a made-up computation whose
 //! results are a function of the job, and ways to get it wrong.
 
+#[cfg(feature = "runtime-benchmarks")]
+pub mod benchmarks;
 #[allow(missing_docs)] // what the runtime macro generates
 pub mod runtime;
 pub mod workers;

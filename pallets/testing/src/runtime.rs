@@ -1,6 +1,6 @@
 //! The test runtime, its genesis and its blocks.
 
-use crate::world;
+use super::world;
 use assay_primitives::{
     params, traits::ModelInfo, AccountId, Ask, BackingId, Balance, ModelId, Params, Role, SlotKind, Span, SpanKey,
     StageRef, Tick, SPEC_ID,
@@ -79,7 +79,7 @@ impl pallet_assay_jobs::Config for Test {
     type MaxExtraTicks = ConstU32<100>;
     type WeightInfo = pallet_assay_jobs::weights::SubstrateWeight<Test>;
     #[cfg(feature = "runtime-benchmarks")]
-    type BenchmarkHelper = crate::benchmarks::Helper;
+    type BenchmarkHelper = super::benchmarks::Helper;
 }
 
 impl pallet_assay_verification::Config for Test {
@@ -94,7 +94,7 @@ impl pallet_assay_verification::Config for Test {
     type BeaconDepth = ConstU32<64>;
     type WeightInfo = pallet_assay_verification::weights::SubstrateWeight<Test>;
     #[cfg(feature = "runtime-benchmarks")]
-    type BenchmarkHelper = crate::benchmarks::Helper;
+    type BenchmarkHelper = super::benchmarks::Helper;
 }
 
 /// A client.

@@ -1,6 +1,6 @@
 //! The workers of the world: a made-up computation, and every way to answer for it.
 
-use crate::{runtime::*, world};
+use super::{runtime::*, world};
 use assay_primitives::{
     digest,
     traits::{Market, OpenJob},
@@ -10,7 +10,7 @@ use frame::{
     deps::{sp_core::Pair, sp_io::storage},
     hashing::{blake2_256, twox_128},
     prelude::*,
-    testing_prelude::assert_ok,
+    testing_prelude::{assert_ok, hypothetically},
 };
 
 /// A job of two stages, checked by two, unless changed.
@@ -132,23 +132,31 @@ pub fn fingerprint() -> [u8; 32] {
     blake2_256(&all)
 }
 
-/// Sends one answer; returns what became of it, with the storage unchanged if it does not count.
+/// Sends one answer; returns what became of it. One that does not count changes nothing and costs its fee.
 pub fn answer(worker: &AccountId, answer: Answer) -> DispatchResult {
-    let before = System::events().len();
+    let send = || {
+        let before = System::events().len();
+        let batch = vec![answer.clone()].try_into().expect("one fits");
+        let info = Verification::answer(RuntimeOrigin::signed(worker.clone()), batch).expect("a batch of one");
+        let result = System::events()
+            .into_iter()
+            .skip(before)
+            .rev()
+            .find_map(|r| match r.event {
+                RuntimeEvent::Verification(pallet_assay_verification::Event::Answered { result, .. }) => Some(result),
+                _ => None,
+            })
+            .expect("every answer has its event");
+        assert_eq!(info.pays_fee == Pays::No, result.is_ok(), "the fee returns exactly if the answer counts");
+        result
+    };
+    // Looking over the whole state is slow: only where nothing may change.
+    if hypothetically!(send()).is_ok() {
+        return send();
+    }
     let state = fingerprint();
-    let info = Verification::answer(RuntimeOrigin::signed(worker.clone()), vec![answer].try_into().unwrap())
-        .expect("a batch of one is well-formed");
-    let result = System::events()
-        .into_iter()
-        .skip(before)
-        .rev()
-        .find_map(|r| match r.event {
-            RuntimeEvent::Verification(pallet_assay_verification::Event::Answered { result, .. }) => Some(result),
-            _ => None,
-        })
-        .expect("every answer has its event");
-    assert_eq!(info.pays_fee == Pays::No, result.is_ok(), "the fee returns exactly if the answer counts");
-    assert!(result.is_ok() || state == fingerprint(), "an answer that does not count changes nothing");
+    let result = send();
+    assert_eq!(state, fingerprint(), "an answer that does not count changes nothing");
     result
 }
 

@@ -48,7 +48,7 @@ impl<T: Config> Pallet<T> {
     /// Authors who execute a stage are left out, because they would draw their own checkers. Only if every validator
     /// executes a stage, or none of the others wrote a block in the whole window, do they count: with 0 independent authors
     /// in the receipt.
-    fn beacon_vrfs(job: &OpenJob, last_chance: bool) -> Option<(Vec<[u8; 32]>, u8)> {
+    pub(crate) fn beacon_vrfs(job: &OpenJob, last_chance: bool) -> Option<(Vec<[u8; 32]>, u8)> {
         let sealed = Attempts::<T>::get(job.job)?.sealed?;
         let executors: Vec<AccountId> = job.stages.iter().map(|a| a.executor.clone()).collect();
         let most = job.params.beacon_authors;

@@ -36,10 +36,18 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+// The shared test world names the pallets by their crates; in this crate's own tests one of them is this one.
+#[cfg(all(test, feature = "runtime-benchmarks"))]
+extern crate self as pallet_assay_verification;
 
 mod answers;
 pub mod arbiter;
 mod beacon_impl;
+#[cfg(all(test, feature = "runtime-benchmarks"))]
+#[path = "../../testing/src/lib.rs"]
+mod bench_world;
+#[cfg(feature = "runtime-benchmarks")]
+pub mod benchmarking;
 mod checking;
 mod disputes;
 mod draw;
@@ -92,6 +100,9 @@ pub mod pallet {
         type BeaconDepth: Get<u32>;
         /// Weights.
         type WeightInfo: WeightInfo;
+        /// Submits jobs.
+        #[cfg(feature = "runtime-benchmarks")]
+        type BenchmarkHelper: crate::benchmarking::BenchmarkHelper;
     }
 
     /// The attempts that open jobs are in.

@@ -104,6 +104,7 @@ fn draw_many_jobs_is_by_bond() {
             seats(job, 0).iter().for_each(|s| drawn[usize::from(index_of(&s.controller))] += 1);
             check_all(job, &[]);
             reveal_all(job);
+            System::reset_events();
         }
         // 1 : 1 : 1 : 3 of 6.
         assert_eq!((drawn[0], drawn[1]), (0, 0));

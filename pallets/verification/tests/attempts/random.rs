@@ -4,6 +4,8 @@
 use assay_primitives::*;
 use frame::testing_prelude::*;
 use pallet_assay_testing::*;
+use polkadot_sdk::pallet_balances;
+use std::collections::BTreeMap;
 
 /// Choices drawn from a seed: it is enough to repeat a run.
 struct Source {
@@ -25,13 +27,14 @@ impl Source {
     }
 }
 
+const SEEDS: u64 = 240;
 const OPERATIONS: u32 = 100;
 const PROVIDERS: u8 = 7;
 
 struct Run {
     source: Source,
     /// Whether a stage of a job was committed with a wrong root.
-    wrong: std::collections::BTreeMap<(JobHash, u32, u8), bool>,
+    wrong: BTreeMap<(JobHash, u32, u8), bool>,
 }
 
 impl Run {
@@ -45,7 +48,7 @@ impl Run {
         match self.source.below(20) {
             0..=3 => self.submit(),
             4..=13 => {
-                for _ in 0..4 {
+                for _ in 0..6 {
                     self.answer();
                 }
             }
@@ -152,6 +155,11 @@ impl Run {
                     let verdict = CheckVerdict::Unavailable(Boundary::Output);
                     let who = worker(index_of(&seat.controller));
                     answer(&who, Answer::Check { at: at(job, stage), verdict })
+                } else if self.source.one_in(24) {
+                    // It agrees with what it never computed.
+                    let digest = digest_of(&now, stage, Role::Checker, &seat.controller, 7);
+                    let verdict = CheckVerdict::Agree(digest);
+                    answer(&worker(index_of(&seat.controller)), Answer::Check { at: at(job, stage), verdict })
                 } else {
                     check_as(job, stage, &seat.controller, lie, wrong)
                 }
@@ -164,28 +172,64 @@ impl Run {
     }
 }
 
-fn declared_burns() -> Balance {
-    System::events()
-        .into_iter()
-        .map(|r| match r.event {
-            RuntimeEvent::Balances(
-                polkadot_sdk::pallet_balances::Event::BurnedHeld { amount, .. }
-                | polkadot_sdk::pallet_balances::Event::DustLost { amount, .. },
-            ) => amount,
-            _ => 0,
-        })
-        .sum()
+/// What a run did, by its events.
+#[derive(Default)]
+struct Tally {
+    settled: u32,
+    escalated: u32,
+    /// What receipts, refunds and paid checks say was burned.
+    declared: Balance,
+    /// Accounts that a transfer left below the existential deposit.
+    dust: Balance,
+    faults: BTreeMap<u8, u32>,
+    refunds: BTreeMap<u8, u32>,
 }
 
-fn run(seed: u64) -> u32 {
-    let mut settled = 0;
+impl Tally {
+    /// Takes the events away: they would slow down what follows.
+    fn take_events(&mut self) {
+        use pallet_assay_jobs::Event as Job;
+        use pallet_assay_verification::Event as Verified;
+        for record in System::events() {
+            match record.event {
+                RuntimeEvent::Jobs(Job::Settled { receipt }) => {
+                    self.settled += 1;
+                    self.escalated += u32::from(receipt.assurance.escalated);
+                    self.declared += receipt.burned;
+                }
+                RuntimeEvent::Jobs(Job::Refunded { burned, reason, .. }) => {
+                    self.declared += burned;
+                    *self.refunds.entry(reason as u8).or_default() += 1;
+                }
+                RuntimeEvent::Jobs(Job::CheckPaid { burned, .. }) => self.declared += burned,
+                RuntimeEvent::Balances(pallet_balances::Event::DustLost { amount, .. }) => self.dust += amount,
+                RuntimeEvent::Verification(Verified::Fault { kind, .. }) => {
+                    *self.faults.entry(kind as u8).or_default() += 1;
+                }
+                _ => (),
+            }
+        }
+        System::reset_events();
+    }
+
+    fn add(mut self, other: Self) -> Self {
+        self.settled += other.settled;
+        self.escalated += other.escalated;
+        other.faults.into_iter().for_each(|(k, n)| *self.faults.entry(k).or_default() += n);
+        other.refunds.into_iter().for_each(|(k, n)| *self.refunds.entry(k).or_default() += n);
+        self
+    }
+}
+
+fn run(seed: u64) -> Tally {
     Setup::with(PROVIDERS).build().execute_with(|| {
         let issuance = Balances::total_issuance();
         let mut run = Run { source: Source { seed, drawn: 0 }, wrong: Default::default() };
-        let mut burned = 0;
+        let mut tally = Tally::default();
         for _ in 0..OPERATIONS {
+            // Blocks check every invariant, before and after their hooks.
             run.operate();
-            check_invariants();
+            tally.take_events();
         }
         // Time alone ends every job: nobody answers any more.
         world::IsPaused::<Test>::put(false);
@@ -194,32 +238,35 @@ fn run(seed: u64) -> u32 {
                 break;
             }
             next_block();
+            tally.take_events();
         }
         assert_eq!(pallet_assay_jobs::OpenJobs::<Test>::get(), 0, "every job ends");
         assert_eq!(pallet_assay_jobs::Agenda::<Test>::iter().count(), 0);
         assert_eq!(pallet_assay_verification::Stages::<Test>::iter().count(), 0);
         let unclaimed: Balance = pallet_assay_jobs::Unclaimed::<Test>::iter_values().sum();
-        let held: Balance = (0..4).map(|i| held(&client(i))).sum();
-        assert_eq!(held, unclaimed, "nothing stays on hold");
-        for r in System::events() {
-            match r.event {
-                RuntimeEvent::Jobs(pallet_assay_jobs::Event::Settled { receipt }) => {
-                    settled += 1;
-                    burned += receipt.burned;
-                }
-                RuntimeEvent::Jobs(pallet_assay_jobs::Event::Refunded { burned: b, .. }) => burned += b,
-                _ => (),
-            }
-        }
-        assert_eq!(issuance - Balances::total_issuance(), declared_burns(), "issuance changes only by burns");
-        // Checks of failed attempts burn their share too, beside what receipts and refunds declare.
-        assert!(burned <= declared_burns());
-    });
-    settled
+        let on_hold: Balance = (0..4).map(|i| held(&client(i))).sum();
+        assert_eq!(on_hold, unclaimed, "nothing stays on hold");
+        let gone = issuance - Balances::total_issuance();
+        assert_eq!(gone, tally.declared + tally.dust, "issuance changes only by declared burns");
+        tally
+    })
 }
 
 #[test]
 fn random_operations_keep_every_invariant() {
-    let settled: u32 = (0..240).map(run).sum();
-    assert!(settled > 240, "the runs settle jobs: {settled}");
+    let half = |odd: u64| (0..SEEDS / 2).map(move |n| run(2 * n + odd)).fold(Tally::default(), Tally::add);
+    let tally = std::thread::scope(|scope| {
+        let other = scope.spawn(move || half(1));
+        half(0).add(other.join().expect("the other half holds too"))
+    });
+    // The runs reach what they are for.
+    assert!(tally.settled > 200 && tally.escalated > 5, "{} settled, {} escalated", tally.settled, tally.escalated);
+    assert_eq!(tally.faults.len(), 7, "every kind of fault occurs: {:?}", tally.faults);
+    let reasons = [
+        RefundReason::AttemptsExhausted,
+        RefundReason::NoProvider,
+        RefundReason::Inconclusive,
+        RefundReason::Cancelled,
+    ];
+    assert!(reasons.iter().all(|r| tally.refunds.contains_key(&(*r as u8))), "{:?}", tally.refunds);
 }

@@ -1,0 +1,302 @@
+//! Benchmarks of every kind of answer and of every step of the hooks.
+
+use crate::{answers::work_ctx, arbiter::HolderArbiter, *};
+use alloc::{vec, vec::Vec};
+use assay_primitives::{
+    traits::{Arbiter, Market, OpenJob, ProviderDirectory},
+    *,
+};
+use frame::{
+    benchmarking::prelude::*,
+    deps::{sp_core::sr25519, sp_io},
+};
+
+/// What a benchmark needs of the rest of the runtime.
+pub trait BenchmarkHelper {
+    /// Submits a job of `stages` stages with a prompt of `prompt` ids, checked by `k`, at up to `tokens` generated ids, over a
+    /// world of `holders` providers as in the market's own helper, whose worker keys are in the keystore under
+    /// [`WORKER_KEY_TYPE`]. Returns it once it is assigned.
+    fn job(stages: u32, holders: u32, k: u8, prompt: u32, tokens: u32) -> JobHash;
+}
+
+fn open<T: Config>(job: JobHash) -> Result<OpenJob, BenchmarkError> {
+    T::Market::open_job(job).ok_or(BenchmarkError::Stop("the job is open"))
+}
+
+fn at(job: &OpenJob, stage: u8) -> StageRef {
+    StageRef { job: job.job, attempt: job.attempt, stage }
+}
+
+/// Every id generated; none of them ends generation.
+fn output(job: &OpenJob) -> OutputIds {
+    BoundedVec::truncate_from(vec![1; job.spec.max_new_tokens as usize])
+}
+
+fn root(stage: u8) -> H256 {
+    H256::repeat_byte(stage.saturating_add(1))
+}
+
+fn ids_root(job: &OpenJob) -> H256 {
+    match &job.spec.input {
+        JobInput::Inline(prompt) => digest::ids_root(prompt, &output(job)),
+        JobInput::Blob(_) => H256::zero(),
+    }
+}
+
+/// Root of the rows that a stage receives.
+fn in_root(job: &OpenJob, stage: usize) -> H256 {
+    if stage % job.stages.len() == 0 {
+        ids_root(job)
+    } else {
+        H256::repeat_byte(0x80u8.saturating_add(stage as u8))
+    }
+}
+
+fn commitment<T: Config>(job: &OpenJob, stage: u8) -> Result<StageCommitment, BenchmarkError> {
+    let n = job.stages.len();
+    let s = usize::from(stage);
+    let upstream = s.saturating_add(n).saturating_sub(1) % n;
+    let received = in_root(job, s);
+    let ids = answers::positions(job).1;
+    let n_rows = if stage == 0 { ids } else { ids.saturating_sub(1) };
+    let executor = |i: usize| job.stages.get(i).ok_or(BenchmarkError::Stop("such a stage"));
+    let message = digest::handoff(&work_ctx::<T>(job, upstream as u8, Role::Executor), n_rows, received);
+    let key = sr25519::Public::from_raw(*executor(upstream)?.worker.as_ref());
+    let signature = sp_io::crypto::sr25519_sign(WORKER_KEY_TYPE, &key, message.as_bytes())
+        .ok_or(BenchmarkError::Stop("the worker's key is in the keystore"))?;
+    let ctx = work_ctx::<T>(job, stage, Role::Executor);
+    Ok(StageCommitment {
+        in_root: received,
+        out_root: in_root(job, s.saturating_add(1)),
+        digest: digest::commit(&ctx, &executor(s)?.executor, root(stage)),
+        upstream: (n > 1).then_some(Handoff { n_rows, signature }),
+        output: (s.saturating_add(1) == n).then(|| output(job)),
+    })
+}
+
+fn send<T: Config>(worker: &AccountId, answer: Answer) -> DispatchResult {
+    let answers = BoundedVec::truncate_from(vec![answer]);
+    Pallet::<T>::do_answer(worker.clone(), answers).map(|_| ()).map_err(|e| e.error)
+}
+
+fn commit_stage<T: Config>(job: &OpenJob, stage: u8) -> DispatchResult {
+    let worker = job.stages.get(usize::from(stage)).map(|a| a.worker.clone()).ok_or("such a stage")?;
+    let commitment = commitment::<T>(job, stage).map_err(|_| "a commitment")?;
+    send::<T>(&worker, Answer::Commit { at: at(job, stage), commitment })
+}
+
+/// A job of which every stage has committed.
+fn sealed<T: Config>(stages: u32, holders: u32, k: u8) -> Result<OpenJob, BenchmarkError> {
+    let hash = T::BenchmarkHelper::job(stages, holders, k, 16, 16);
+    let job = open::<T>(hash)?;
+    for s in 0..job.stages.len() as u8 {
+        commit_stage::<T>(&job, s)?;
+    }
+    // The beacon's ring is full of authors who have nothing to do with it.
+    let depth = T::BeaconDepth::get();
+    let now = Pallet::<T>::block().saturating_add(depth);
+    frame_system::Pallet::<T>::set_block_number(now.into());
+    for back in 0..depth {
+        let block = now.saturating_sub(back);
+        let author = Author { block, controller: account("author", back, 0), vrf: [back as u8; 32] };
+        Authors::<T>::insert(block % depth, author);
+    }
+    open::<T>(hash)
+}
+
+/// The same, with its checkers drawn.
+fn drawn<T: Config>(stages: u32, holders: u32, k: u8) -> Result<OpenJob, BenchmarkError> {
+    let job = sealed::<T>(stages, holders, k)?;
+    Pallet::<T>::draw_due(&job)?;
+    let job = open::<T>(job.job)?;
+    assert_eq!(job.phase, JobPhase::Checking);
+    Ok(job)
+}
+
+fn seats<T: Config>(job: &OpenJob, stage: u8) -> Vec<Seat> {
+    Stages::<T>::get(job.job, stage).map(|s| s.seats.into_inner()).unwrap_or_default()
+}
+
+fn verdict<T: Config>(job: &OpenJob, stage: u8, seat: &Seat, agrees: bool) -> CheckVerdict {
+    let ctx = work_ctx::<T>(job, stage, Role::Checker);
+    if agrees {
+        CheckVerdict::Agree(digest::commit(&ctx, &seat.controller, root(stage)))
+    } else {
+        CheckVerdict::Dissent(digest::commit(&ctx, &seat.controller, H256::zero()))
+    }
+}
+
+/// Every seat answers, but the first `left` ones of stage 0.
+fn check_all<T: Config>(job: &OpenJob, left: usize, agree: bool) -> DispatchResult {
+    for s in 0..job.stages.len() as u8 {
+        let skipped = if s == 0 { left } else { 0 };
+        for seat in seats::<T>(job, s).iter().skip(skipped) {
+            let verdict = verdict::<T>(job, s, seat, agree);
+            send::<T>(&seat.worker, Answer::Check { at: at(job, s), verdict })?;
+        }
+    }
+    Ok(())
+}
+
+#[benchmarks]
+mod benches {
+    use super::*;
+
+    /// An answer about nothing: what every batch costs.
+    #[benchmark]
+    fn answer() {
+        let worker: AccountId = whitelisted_caller();
+        let at = StageRef { job: H256::zero(), attempt: 0, stage: 0 };
+        let answers = BoundedVec::truncate_from(vec![Answer::Blocked { at }]);
+        #[extrinsic_call]
+        answer(RawOrigin::Signed(worker), answers);
+    }
+
+    /// The last commit of an unverified job: it settles. `i`: ids that the chain hashes.
+    #[benchmark]
+    fn commit(s: Linear<1, MAX_STAGES>, i: Linear<32, 3_072>) -> Result<(), BenchmarkError> {
+        let tokens = i.saturating_div(3).max(1);
+        let hash = T::BenchmarkHelper::job(s, 4, 1, i.saturating_sub(tokens).min(MAX_INPUT_IDS), tokens);
+        let job = open::<T>(hash)?;
+        let last = s.saturating_sub(1) as u8;
+        for stage in 0..last {
+            commit_stage::<T>(&job, stage)?;
+        }
+        #[block]
+        {
+            commit_stage::<T>(&job, last)?;
+        }
+        assert!(T::Market::open_job(hash).is_none());
+        Ok(())
+    }
+
+    /// The last answer of an attempt in which nothing arrived anywhere: it fails.
+    #[benchmark]
+    fn blocked(s: Linear<2, MAX_STAGES>) -> Result<(), BenchmarkError> {
+        let hash = T::BenchmarkHelper::job(s, 4, 1, 16, 16);
+        let job = open::<T>(hash)?;
+        let workers: Vec<AccountId> = job.stages.iter().map(|a| a.worker.clone()).collect();
+        let (last, others) = workers.split_last().ok_or("stages")?;
+        for (stage, worker) in others.iter().enumerate() {
+            send::<T>(worker, Answer::Blocked { at: at(&job, stage as u8) })?;
+        }
+        let here = at(&job, others.len() as u8);
+        #[block]
+        {
+            send::<T>(last, Answer::Blocked { at: here })?;
+        }
+        assert_eq!(open::<T>(hash)?.phase, JobPhase::Requeue);
+        Ok(())
+    }
+
+    /// A check after which extra seats are drawn.
+    #[benchmark]
+    fn check(s: Linear<1, MAX_STAGES>) -> Result<(), BenchmarkError> {
+        let job = drawn::<T>(s, MAX_HOLDERS, 3)?;
+        check_all::<T>(&job, 1, true)?;
+        let seat = seats::<T>(&job, 0).into_iter().next().ok_or("a seat")?;
+        let verdict = CheckVerdict::Unavailable(Boundary::Input);
+        #[block]
+        {
+            send::<T>(&seat.worker, Answer::Check { at: at(&job, 0), verdict })?;
+        }
+        assert_eq!(seats::<T>(&job, 0).len(), 4);
+        Ok(())
+    }
+
+    /// The root that settles the job.
+    #[benchmark]
+    fn reveal(s: Linear<1, MAX_STAGES>) -> Result<(), BenchmarkError> {
+        let job = drawn::<T>(s, MAX_HOLDERS, 16)?;
+        check_all::<T>(&job, 0, true)?;
+        let caller: AccountId = whitelisted_caller();
+        let last = s.saturating_sub(1) as u8;
+        for stage in 0..last {
+            send::<T>(&caller, Answer::Reveal { at: at(&job, stage), root: root(stage) })?;
+        }
+        #[block]
+        {
+            send::<T>(&caller, Answer::Reveal { at: at(&job, last), root: root(last) })?;
+        }
+        assert!(T::Market::open_job(job.job).is_none());
+        Ok(())
+    }
+
+    /// The last vote of the largest electorate: voting closes.
+    #[benchmark]
+    fn vote(s: Linear<1, MAX_STAGES>) -> Result<(), BenchmarkError> {
+        let job = drawn::<T>(s, MAX_HOLDERS, 2)?;
+        check_all::<T>(&job, 0, false)?;
+        let job = open::<T>(job.job)?;
+        assert_eq!(job.phase, JobPhase::Escalated);
+        let dispute = Disputes::<T>::get(job.job, 0).ok_or("a dispute")?;
+        let missing: Vec<AccountId> = HolderArbiter::<T>::cast(&job, 0, &dispute)
+            .into_iter()
+            .filter(|(_, digest)| digest.is_none())
+            .map(|(elector, _)| elector.controller)
+            .collect();
+        let (last, others) = missing.split_last().ok_or("someone who has not voted")?;
+        for voter in others {
+            HolderArbiter::<T>::vote(&job, at(&job, 0), voter, H256::repeat_byte(9))?;
+        }
+        let worker = T::Providers::worker_of(last).ok_or("a worker")?;
+        #[block]
+        {
+            send::<T>(&worker, Answer::Vote { at: at(&job, 0), digest: H256::repeat_byte(9) })?;
+        }
+        assert!(Disputes::<T>::get(job.job, 0).is_some_and(|d| d.closed));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn note_author() {
+        #[block]
+        {
+            Pallet::<T>::note_author(7);
+        }
+    }
+
+    #[benchmark]
+    fn draw_probe() -> Result<(), BenchmarkError> {
+        let job = sealed::<T>(MAX_STAGES, 4, 2)?;
+        let found;
+        #[block]
+        {
+            found = T::Market::open_job(job.job).and_then(|job| Pallet::<T>::beacon_vrfs(&job, false));
+        }
+        assert!(found.is_some());
+        Ok(())
+    }
+
+    #[benchmark]
+    fn draw(s: Linear<1, MAX_STAGES>) -> Result<(), BenchmarkError> {
+        let job = sealed::<T>(s, MAX_HOLDERS, 16)?;
+        #[block]
+        {
+            Pallet::<T>::draw_due(&job)?;
+        }
+        assert_eq!(seats::<T>(&job, 0).len(), 15);
+        Ok(())
+    }
+
+    /// Every checker of every stage missed its seat: as many again are drawn as fit.
+    #[benchmark]
+    fn due(s: Linear<1, MAX_STAGES>) -> Result<(), BenchmarkError> {
+        let job = drawn::<T>(s, MAX_HOLDERS, 9)?;
+        for stage in 0..s as u8 {
+            Stages::<T>::mutate(job.job, stage, |record| {
+                for seat in record.iter_mut().flat_map(|r| r.seats.iter_mut()) {
+                    seat.missed = true;
+                }
+            });
+        }
+        #[block]
+        {
+            Pallet::<T>::checks_due(&job)?;
+        }
+        assert_eq!(seats::<T>(&job, 0).len(), 16);
+        Ok(())
+    }
+
+    impl_benchmark_test_suite!(Pallet, crate::bench_world::benchmarks::bench_ext(), crate::bench_world::Test);
+}
