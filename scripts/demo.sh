@@ -61,7 +61,7 @@ for attempt in $(seq 1 60); do
     done
     # Ready: every provider announced its peer id (on-chain), so the workers can find each other.
     if "$BIN/assay" --url "$url" --json providers >"$work/providers.json" 2>/dev/null &&
-        [ "$(grep -c '"peer":"12D3' "$work/providers.json")" -eq 4 ]; then
+        [ "$(grep -vc '"peer":""' "$work/providers.json")" -eq 4 ]; then
         break
     fi
     [ "$attempt" -lt 60 ] || { echo "demo: the network was not ready after two minutes" >&2; exit 1; }

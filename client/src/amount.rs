@@ -15,18 +15,24 @@ pub struct Token {
 impl Token {
     /// `1.5`, `1.5 ASY` or `1500000000000u` (smallest units) to an amount.
     pub fn parse(&self, text: &str) -> Result<Balance> {
-        let bad = |why: &str| Error::Usage(format!("`{text}` is not an amount: {why}; write e.g. 1.5 (in {}) or 15u (smallest units)", self.symbol));
+        let bad = |why: &str| {
+            Error::Usage(format!(
+                "`{text}` is not an amount: {why}; write e.g. 1.5 (in {}) or 15u (smallest units)",
+                self.symbol
+            ))
+        };
         let text = text.trim().trim_end_matches(self.symbol.as_str()).trim_end();
         if let Some(units) = text.strip_suffix('u') {
-            return units.replace('_', "").parse().map_err(|_| bad("the units are not a whole number"))
+            return units.replace('_', "").parse().map_err(|_| bad("the units are not a whole number"));
         }
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         if fraction.len() > self.decimals as usize {
-            return Err(bad(&format!("the token has {} decimal places", self.decimals)))
+            return Err(bad(&format!("the token has {} decimal places", self.decimals)));
         }
         let digits = format!("{}{:0<width$}", whole.replace('_', ""), fraction, width = self.decimals as usize);
-        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || (whole.is_empty() && fraction.is_empty()) {
-            return Err(bad("only digits and one point are allowed"))
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || (whole.is_empty() && fraction.is_empty())
+        {
+            return Err(bad("only digits and one point are allowed"));
         }
         digits.parse().map_err(|_| bad("it is too large"))
     }

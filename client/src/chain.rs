@@ -91,7 +91,8 @@ impl Chain {
     pub async fn model(&self, name: &str) -> Result<ModelInfo> {
         let models = self.models().await?;
         let hex = name.trim_start_matches("0x").to_lowercase();
-        let fits = |m: &&ModelInfo| m.name == name.as_bytes() || (hex.len() >= 6 && hex::encode(m.id).starts_with(&hex));
+        let fits =
+            |m: &&ModelInfo| m.name == name.as_bytes() || (hex.len() >= 6 && hex::encode(m.id).starts_with(&hex));
         let mut found = models.iter().filter(fits);
         match (found.next(), found.next()) {
             (Some(m), None) => Ok(m.clone()),
@@ -99,7 +100,7 @@ impl Chain {
             (None, _) => {
                 let names: Vec<_> = models.iter().map(|m| String::from_utf8_lossy(&m.name).into_owned()).collect();
                 Err(Error::NotFound(format!("no model `{name}`; the chain has: {}", names.join(", "))))
-            },
+            }
         }
     }
 
@@ -143,7 +144,7 @@ fn rpc_error(url: &str, method: &str, error: subxt::rpcs::Error) -> Error {
         subxt::rpcs::Error::User(e) => {
             let data = e.data.map(|d| format!(" ({})", d.get().trim_matches('"'))).unwrap_or_default();
             Error::Refused(format!("{}{data}", e.message))
-        },
+        }
         subxt::rpcs::Error::Deserialization(e) => Error::Protocol { what: method.into(), reason: e.to_string() },
         e => Error::Connection { url: url.into(), reason: e.to_string() },
     }

@@ -25,6 +25,6 @@ async fn main() -> std::process::ExitCode {
         Err(error) => {
             output::error(&error, json);
             error.exit_code().into()
-        },
+        }
     }
 }

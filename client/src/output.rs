@@ -50,7 +50,10 @@ fn line(text: &str) {
 /// An error, on standard error; also as JSON on standard output for programs.
 pub fn error(error: &Error, json: bool) {
     if json {
-        line(&serde_json::json!({ "event": "error", "message": error.to_string(), "code": error.exit_code() }).to_string());
+        line(
+            &serde_json::json!({ "event": "error", "message": error.to_string(), "code": error.exit_code() })
+                .to_string(),
+        );
     }
     eprintln!("error: {error}");
 }

@@ -61,10 +61,7 @@ pub async fn submit(chain: &Chain, signer: &Keypair, pallet: &str, call: &str, a
     let name = format!("{pallet}.{call}");
     let lost = |reason: String| Error::Connection { url: chain.url.clone(), reason };
     let at = chain.api.at_current_block().await.map_err(|e| lost(e.to_string()))?;
-    let unknown = || Error::Protocol {
-        what: name.clone(),
-        reason: "the chain has no such call".into(),
-    };
+    let unknown = || Error::Protocol { what: name.clone(), reason: "the chain has no such call".into() };
     let metadata = at.metadata();
     let pallet_metadata = metadata.pallet_by_name(pallet).ok_or_else(unknown)?;
     let variant = pallet_metadata.call_variant_by_name(call).ok_or_else(unknown)?;
@@ -80,23 +77,28 @@ pub async fn submit(chain: &Chain, signer: &Keypair, pallet: &str, call: &str, a
     params.push(account.to_string()).map_err(|e| Error::Usage(e.to_string()))?;
     let nonce: u64 = chain.request("system_accountNextIndex", params).await?;
     let params = PolkadotExtrinsicParamsBuilder::new().nonce(nonce).mortal(64).build();
-    let mut progress = at
-        .transactions()
-        .sign_and_submit_then_watch(&payload, signer, params)
-        .await
-        .map_err(|e| Error::Refused(format!("{name} was not accepted: {}", explain_invalid(&e.to_string(), &account.to_string()))))?;
+    let mut progress = at.transactions().sign_and_submit_then_watch(&payload, signer, params).await.map_err(|e| {
+        Error::Refused(format!("{name} was not accepted: {}", explain_invalid(&e.to_string(), &account.to_string())))
+    })?;
     while let Some(status) = progress.next().await {
         match status.map_err(|e| lost(e.to_string()))? {
             TransactionStatus::InBestBlock(block) | TransactionStatus::InFinalizedBlock(block) => {
                 let events = block.wait_for_success().await.map_err(|e| match e {
-                    TransactionEventsError::ExtrinsicFailed(e) => Error::Dispatch { call: name.clone(), reason: explain(&e) },
+                    TransactionEventsError::ExtrinsicFailed(e) => {
+                        Error::Dispatch { call: name.clone(), reason: explain(&e) }
+                    }
                     e => lost(e.to_string()),
                 })?;
-                return included(&name, format!("{:?}", block.block_hash()), &events)
-            },
-            TransactionStatus::Error { message } | TransactionStatus::Invalid { message } | TransactionStatus::Dropped { message } => {
-                return Err(Error::Refused(format!("{name} was not included: {}", explain_invalid(&message, &account.to_string()))))
-            },
+                return included(&name, format!("{:?}", block.block_hash()), &events);
+            }
+            TransactionStatus::Error { message }
+            | TransactionStatus::Invalid { message }
+            | TransactionStatus::Dropped { message } => {
+                return Err(Error::Refused(format!(
+                    "{name} was not included: {}",
+                    explain_invalid(&message, &account.to_string())
+                )))
+            }
             _ => (),
         }
     }
@@ -117,7 +119,7 @@ fn explain(error: &DispatchError) -> String {
     if let DispatchError::Module(module) = error {
         if let Ok(details) = module.details() {
             let docs = details.variant.docs.join(" ");
-            return format!("{} ({}.{})", docs.trim(), details.pallet.name(), details.variant.name)
+            return format!("{} ({}.{})", docs.trim(), details.pallet.name(), details.variant.name);
         }
     }
     error.to_string()
@@ -126,7 +128,7 @@ fn explain(error: &DispatchError) -> String {
 /// What the pool says, for people.
 fn explain_invalid(message: &str, account: &str) -> String {
     if message.contains("pay some fees") || message.contains("Payment") {
-        return format!("{account} cannot pay the fee; transfer some tokens to it")
+        return format!("{account} cannot pay the fee; transfer some tokens to it");
     }
     message.to_string()
 }

@@ -5,9 +5,9 @@ use crate::{
         consensus::{EpochDuration, BABE_GENESIS_EPOCH_CONFIG},
         inference::PresentParams,
     },
-    genesis, inference_api, AccountId, AuthorityDiscovery, Babe, Balance, Block, Executive, Grandpa, Historical, InherentDataExt, Jobs, Models, Nonce, Providers,
-    Runtime, Verification,
-    RuntimeCall, RuntimeGenesisConfig, SessionKeys, System, TransactionPayment, VERSION,
+    genesis, inference_api, AccountId, AuthorityDiscovery, Babe, Balance, Block, Executive, Grandpa, Historical,
+    InherentDataExt, Jobs, Models, Nonce, Providers, Runtime, RuntimeCall, RuntimeGenesisConfig, SessionKeys, System,
+    TransactionPayment, Verification, VERSION,
 };
 use alloc::vec::Vec;
 use assay_primitives::{

@@ -6,8 +6,8 @@
 
 use crate::{
     configs::consensus::BABE_GENESIS_EPOCH_CONFIG, constants::currency::UNITS, AccountId, BabeConfig, Balance,
-    BalancesConfig, JobsConfig, ModelsConfig, Multisig, ProvidersConfig, RuntimeGenesisConfig, SessionConfig, SessionKeys,
-    StakingConfig, SudoConfig,
+    BalancesConfig, JobsConfig, ModelsConfig, Multisig, ProvidersConfig, RuntimeGenesisConfig, SessionConfig,
+    SessionKeys, StakingConfig, SudoConfig,
 };
 use alloc::{format, vec, vec::Vec};
 use assay_primitives::{ModelId, Params};
@@ -67,10 +67,12 @@ const DEMO_MANIFEST: &str = include_str!("../../models/demo/manifest.json");
 ///
 /// Template 0 cuts it into two stages, template 1 leaves it whole.
 pub fn demo_model() -> (ModelId, GenesisModel) {
-    let manifest: Value = serde_json::from_str(DEMO_MANIFEST).expect("the manifest in the tree is JSON, as the tests show; qed");
+    let manifest: Value =
+        serde_json::from_str(DEMO_MANIFEST).expect("the manifest in the tree is JSON, as the tests show; qed");
     let root = |value: &Value| {
         let hex = value.as_str().unwrap_or_default();
-        serde_json::from_value::<H256>(format!("0x{hex}").into()).expect("roots are 64 hex digits, as the tests show; qed")
+        serde_json::from_value::<H256>(format!("0x{hex}").into())
+            .expect("roots are 64 hex digits, as the tests show; qed")
     };
     let entries = manifest["entries"].as_array().map_or(&[][..], Vec::as_slice);
     let model = GenesisModel {

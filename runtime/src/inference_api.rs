@@ -38,7 +38,7 @@ fn extension(nonce: u32, birth: u64) -> TxExtension {
 pub fn prepare(call: impl Into<RuntimeCall>, nonce: u32, birth: u64) -> Option<PreparedAnswer> {
     let present: u64 = System::block_number().saturated_into();
     if birth > present || present.saturating_sub(birth) >= MORTALITY {
-        return None
+        return None;
     }
     let birth = birth.min(present.checked_sub(1)?);
     let call = call.into();

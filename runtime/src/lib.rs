@@ -159,6 +159,10 @@ mod runtime {
     #[runtime::pallet_index(11)]
     pub type TransactionPayment = pallet_transaction_payment;
 
+    // Before the session pallet, which asks it for the first set: genesis is built in this order.
+    #[runtime::pallet_index(52)]
+    pub type Staking = pallet_assay_staking;
+
     #[runtime::pallet_index(20)]
     pub type Session = pallet_session;
     #[runtime::pallet_index(21)]
@@ -183,8 +187,6 @@ mod runtime {
     pub type Models = pallet_assay_models;
     #[runtime::pallet_index(51)]
     pub type Providers = pallet_assay_providers;
-    #[runtime::pallet_index(52)]
-    pub type Staking = pallet_assay_staking;
     #[runtime::pallet_index(53)]
     pub type Jobs = pallet_assay_jobs;
     #[runtime::pallet_index(54)]

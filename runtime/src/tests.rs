@@ -15,7 +15,7 @@ use polkadot_sdk::{
         assert_noop, assert_ok,
         traits::{
             fungible::{Balanced, Inspect},
-            IntegrityTest, OnUnbalanced, PalletInfoAccess,
+            OnUnbalanced, PalletInfoAccess,
         },
     },
     sp_consensus_babe::{
@@ -79,11 +79,6 @@ fn as_root_multisig(first: &str, second: &str, call: RuntimeCall) {
     assert_ok!(Multisig::approve_as_multi(signed(first), 2, others(first), None, hash, max_weight));
     let timepoint = Some(Multisig::timepoint());
     assert_ok!(Multisig::as_multi(signed(second), 2, others(second), timepoint, Box::new(call), max_weight));
-}
-
-#[test]
-fn integrity_test_of_every_pallet_passes() {
-    genesis_of(LOCAL_TESTNET_RUNTIME_PRESET).execute_with(AllPalletsWithSystem::integrity_test);
 }
 
 #[test]

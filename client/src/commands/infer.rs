@@ -9,7 +9,8 @@ use crate::{
     tx,
 };
 use assay_primitives::{
-    api::Quote, traits::ModelInfo, JobHash, JobInput, JobSpec, NoMatch, SamplingParams, VerificationMode, MAX_NEW_TOKENS,
+    api::Quote, traits::ModelInfo, JobHash, JobInput, JobSpec, NoMatch, SamplingParams, VerificationMode,
+    MAX_NEW_TOKENS,
 };
 use codec::Decode;
 use serde_json::{json, Value};
@@ -24,21 +25,22 @@ pub async fn run(chain: &Chain, out: Out, args: Infer) -> Result<()> {
     let spec = specification(chain, &model, ids, &args).await?;
     let quote = chain.quote(&spec).await?;
     if args.quote {
-        return show_quote(chain, out, &spec, quote)
+        return show_quote(chain, out, &spec, quote);
     }
     let signer = tx::keypair(&args.key)?;
     let started = Instant::now();
-    let included = tx::submit(chain, &signer, "Jobs", "submit", &spec).await.map_err(|e| with_reasons(e, quote.as_ref()))?;
-    let fields = included.event("Jobs", "Submitted").ok_or_else(|| Error::Protocol {
-        what: "Jobs.submit".into(),
-        reason: "no Submitted event".into(),
-    })?;
-    let job = JobHash::decode(&mut &fields[..]).map_err(|e| Error::Protocol { what: "Jobs.Submitted".into(), reason: e.to_string() })?;
+    let included =
+        tx::submit(chain, &signer, "Jobs", "submit", &spec).await.map_err(|e| with_reasons(e, quote.as_ref()))?;
+    let fields = included
+        .event("Jobs", "Submitted")
+        .ok_or_else(|| Error::Protocol { what: "Jobs.submit".into(), reason: "no Submitted event".into() })?;
+    let job = JobHash::decode(&mut &fields[..])
+        .map_err(|e| Error::Protocol { what: "Jobs.Submitted".into(), reason: e.to_string() })?;
     out.event(json!({ "event": "submitted", "job": hex(job), "block": included.block }));
     out.progress(format!("job {} submitted in block {}", hex(job), included.block));
     if args.no_wait {
         out.say(hex(job));
-        return Ok(())
+        return Ok(());
     }
     let deadline = Duration::from_secs(args.timeout);
     tokio::time::timeout(deadline, follow(chain, out, job, started))
@@ -53,31 +55,41 @@ async fn follow(chain: &Chain, out: Out, job: JobHash, started: Instant) -> Resu
     let mut frames = chain.subscribe::<Value>("inference_subscribeJob", params, "inference_unsubscribeJob").await?;
     let mut text = String::new();
     while let Some(frame) = frames.next().await {
-        let frame = frame.map_err(|e| Error::Protocol { what: "inference_subscribeJob".into(), reason: e.to_string() })?;
+        let frame =
+            frame.map_err(|e| Error::Protocol { what: "inference_subscribeJob".into(), reason: e.to_string() })?;
         out.event(frame.clone());
         match frame["event"].as_str() {
             Some("token") => {
                 let piece = frame["text"].as_str().unwrap_or_default();
                 text.push_str(piece);
                 out.piece(piece);
-            },
+            }
             Some("restarted") => {
                 // Another attempt: what was streamed was provisional.
                 text.clear();
                 out.say("");
                 out.progress(format!("attempt {} starts over", frame["attempt"]));
-            },
+            }
             Some("phase") => {
                 if !text.is_empty() && frame["phase"] == "Drawing" {
                     out.say("");
                 }
-                out.progress(format!("{:>5.1} s  {}", started.elapsed().as_secs_f32(), describe(frame["phase"].as_str().unwrap_or("?"))));
-            },
+                out.progress(format!(
+                    "{:>5.1} s  {}",
+                    started.elapsed().as_secs_f32(),
+                    describe(frame["phase"].as_str().unwrap_or("?"))
+                ));
+            }
             Some("settled") => return finish(chain, out, job, &text, started).await,
             Some("refunded") => {
-                return Err(Error::Refunded { job: hex(job), reason: frame["reason"].as_str().unwrap_or("unknown").into() })
-            },
-            Some("error") => return Err(Error::Refused(frame["message"].as_str().unwrap_or("the node ended the stream").into())),
+                return Err(Error::Refunded {
+                    job: hex(job),
+                    reason: frame["reason"].as_str().unwrap_or("unknown").into(),
+                })
+            }
+            Some("error") => {
+                return Err(Error::Refused(frame["message"].as_str().unwrap_or("the node ended the stream").into()))
+            }
             _ => (),
         }
     }
@@ -85,7 +97,10 @@ async fn follow(chain: &Chain, out: Out, job: JobHash, started: Instant) -> Resu
 }
 
 async fn finish(chain: &Chain, out: Out, job: JobHash, streamed: &str, started: Instant) -> Result<()> {
-    let receipt = chain.receipt(job, false).await?.ok_or_else(|| Error::NotFound(format!("the receipt of {} is gone already", hex(job))))?;
+    let receipt = chain
+        .receipt(job, false)
+        .await?
+        .ok_or_else(|| Error::NotFound(format!("the receipt of {} is gone already", hex(job))))?;
     let mut params = RpcParams::new();
     params
         .push(hex(receipt.model))
@@ -117,12 +132,13 @@ fn read_prompt(argument: &str) -> Result<String> {
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes)
             .map_err(|e| Error::Usage(format!("cannot read the prompt from standard input: {e}")))?;
-        String::from_utf8(bytes).map_err(|e| Error::Usage(format!("the prompt is not UTF-8: {e}; convert it first, e.g. with iconv")))?
+        String::from_utf8(bytes)
+            .map_err(|e| Error::Usage(format!("the prompt is not UTF-8: {e}; convert it first, e.g. with iconv")))?
     } else {
         argument.to_string()
     };
     if prompt.is_empty() {
-        return Err(Error::Usage("the prompt is empty; write at least one character".into()))
+        return Err(Error::Usage("the prompt is empty; write at least one character".into()));
     }
     Ok(prompt)
 }
@@ -137,19 +153,23 @@ async fn tokenize(chain: &Chain, model: &ModelInfo, prompt: &str) -> Result<Vec<
 async fn specification(chain: &Chain, model: &ModelInfo, ids: Vec<u32>, args: &Infer) -> Result<JobSpec> {
     let length = ids.len() as u64;
     if args.max_new_tokens == 0 || args.max_new_tokens > MAX_NEW_TOKENS {
-        return Err(Error::Usage(format!("--max-new-tokens must be 1 to {MAX_NEW_TOKENS}")))
+        return Err(Error::Usage(format!("--max-new-tokens must be 1 to {MAX_NEW_TOKENS}")));
     }
     if length + u64::from(args.max_new_tokens) > u64::from(model.context) {
         return Err(Error::Usage(format!(
             "the prompt has {length} tokens and --max-new-tokens asks for {}, but the model's context is {}; shorten one of them",
             args.max_new_tokens, model.context
-        )))
+        )));
     }
-    let input = ids.try_into().map_err(|_| Error::Usage(format!("the prompt has {length} tokens; the chain takes fewer")))?;
+    let input =
+        ids.try_into().map_err(|_| Error::Usage(format!("the prompt has {length} tokens; the chain takes fewer")))?;
     let mode = verification(&args.verify)?;
     let template = chain.template(model.id, args.template).await?;
     if template.is_none() {
-        return Err(Error::Usage(format!("model {} has no template {}; `assay models` lists them", args.model, args.template)))
+        return Err(Error::Usage(format!(
+            "model {} has no template {}; `assay models` lists them",
+            args.model, args.template
+        )));
     }
     let max_price = match &args.max_price {
         Some(price) => chain.token.parse(price)?,
@@ -176,7 +196,7 @@ async fn specification(chain: &Chain, model: &ModelInfo, ids: Vec<u32>, args: &I
 fn thousandths(name: &str, value: f64, scale: f64, max: f64) -> Result<u32> {
     let scaled = (value * scale).round();
     if !scaled.is_finite() || scaled < 0.0 || scaled > max {
-        return Err(Error::Usage(format!("{name} must be 0 to {}", max / scale)))
+        return Err(Error::Usage(format!("{name} must be 0 to {}", max / scale)));
     }
     Ok(scaled as u32)
 }
@@ -186,7 +206,9 @@ fn verification(text: &str) -> Result<VerificationMode> {
         None if text == "none" => Ok(VerificationMode::None),
         Some(("quorum", k)) => match k.parse() {
             Ok(k) if k >= 2 => Ok(VerificationMode::Quorum { k }),
-            _ => Err(Error::Usage(format!("`{k}` controllers cannot check each other: write quorum:2 or more, or none"))),
+            _ => {
+                Err(Error::Usage(format!("`{k}` controllers cannot check each other: write quorum:2 or more, or none")))
+            }
         },
         _ => Err(Error::Usage(format!("`{text}` is not a way of checking: write quorum:K or none"))),
     }
@@ -195,7 +217,8 @@ fn verification(text: &str) -> Result<VerificationMode> {
 fn seed(text: Option<&str>) -> Result<[u8; 32]> {
     let mut seed = [0u8; 32];
     match text {
-        None => getrandom::fill(&mut seed).map_err(|e| Error::Usage(format!("no randomness for a seed: {e}; give --seed")))?,
+        None => getrandom::fill(&mut seed)
+            .map_err(|e| Error::Usage(format!("no randomness for a seed: {e}; give --seed")))?,
         Some(text) => match text.parse::<u64>() {
             Ok(number) => seed[..8].copy_from_slice(&number.to_le_bytes()),
             Err(_) => hex::decode_to_slice(text.trim_start_matches("0x"), &mut seed)
@@ -206,7 +229,9 @@ fn seed(text: Option<&str>) -> Result<[u8; 32]> {
 }
 
 fn show_quote(chain: &Chain, out: Out, spec: &JobSpec, quote: Option<Quote>) -> Result<()> {
-    let quote = quote.ok_or_else(|| Error::Refused("the chain refuses this specification; run without --quote for the reason".into()))?;
+    let quote = quote.ok_or_else(|| {
+        Error::Refused("the chain refuses this specification; run without --quote for the reason".into())
+    })?;
     out.event(json!({
         "event": "quote",
         "escrow": quote.escrow.to_string(),
@@ -220,8 +245,15 @@ fn show_quote(chain: &Chain, out: Out, spec: &JobSpec, quote: Option<Quote>) -> 
     out.say(format!("held at submission: {}", chain.token.show(quote.escrow)));
     for (span, work, award) in &quote.stages {
         out.say(match award {
-            Ok((executor, price)) => format!("  layers {}..{}  {work} work units  {executor} at {}", span.first, span.end, chain.token.show(*price)),
-            Err(reason) => format!("  layers {}..{}  {work} work units  nobody: {}", span.first, span.end, no_match(*reason, spec)),
+            Ok((executor, price)) => format!(
+                "  layers {}..{}  {work} work units  {executor} at {}",
+                span.first,
+                span.end,
+                chain.token.show(*price)
+            ),
+            Err(reason) => {
+                format!("  layers {}..{}  {work} work units  nobody: {}", span.first, span.end, no_match(*reason, spec))
+            }
         });
     }
     Ok(())
@@ -233,10 +265,12 @@ fn with_reasons(error: Error, quote: Option<&Quote>) -> Error {
     let missing: Vec<_> = quote
         .stages
         .iter()
-        .filter_map(|(span, _, award)| award.as_ref().err().map(|r| format!("layers {}..{}: {r:?}", span.first, span.end)))
+        .filter_map(|(span, _, award)| {
+            award.as_ref().err().map(|r| format!("layers {}..{}: {r:?}", span.first, span.end))
+        })
         .collect();
     if missing.is_empty() {
-        return error
+        return error;
     }
     Error::Dispatch { call: call.clone(), reason: format!("{reason} [{}]", missing.join("; ")) }
 }
@@ -244,11 +278,20 @@ fn with_reasons(error: Error, quote: Option<&Quote>) -> Error {
 fn no_match(reason: NoMatch, spec: &JobSpec) -> String {
     match reason {
         NoMatch::NoHolder => "no provider holds these layers".into(),
-        NoMatch::NotUsable => "the providers of these layers are draining or their asks are too new; try again in a few blocks".into(),
-        NoMatch::Price => format!("every ask is above the reserve price or your maximum of {} units; raise --max-price", spec.max_price),
-        NoMatch::Exposure => "no provider has enough free bond to back this job; ask for fewer tokens or less insurance".into(),
+        NoMatch::NotUsable => {
+            "the providers of these layers are draining or their asks are too new; try again in a few blocks".into()
+        }
+        NoMatch::Price => format!(
+            "every ask is above the reserve price or your maximum of {} units; raise --max-price",
+            spec.max_price
+        ),
+        NoMatch::Exposure => {
+            "no provider has enough free bond to back this job; ask for fewer tokens or less insurance".into()
+        }
         NoMatch::Capacity => "all providers are busy; try again later".into(),
-        NoMatch::NotVerifiable => format!("too few providers hold these layers for quorum:{}; choose a smaller K or none", spec.mode.k()),
+        NoMatch::NotVerifiable => {
+            format!("too few providers hold these layers for quorum:{}; choose a smaller K or none", spec.mode.k())
+        }
     }
 }
 

@@ -86,10 +86,11 @@ pub async fn ask(chain: &Chain, out: Out, args: AskArgs) -> Result<()> {
     if args.withdraw {
         let done = tx::submit(chain, &signer, "Providers", "withdraw_ask", key).await?;
         report(out, "withdrawn", format!("withdrew the ask for layers {}", args.span), &done.block);
-        return Ok(())
+        return Ok(());
     }
     let price = args.price.as_deref().ok_or_else(|| Error::Usage("give --price, or --withdraw".into()))?;
-    let ask = Ask { price: chain.token.parse(price)?, slots: args.slots, check_slots: args.check_slots, rate: args.rate };
+    let ask =
+        Ask { price: chain.token.parse(price)?, slots: args.slots, check_slots: args.check_slots, rate: args.rate };
     let done = tx::submit(chain, &signer, "Providers", "ask", (key, &ask)).await?;
     let text = format!("asks {} per work unit for layers {} of {}", chain.token.show(ask.price), args.span, args.model);
     report(out, "asked", text, &done.block);
@@ -112,7 +113,8 @@ pub async fn register(chain: &Chain, out: Out, args: Register) -> Result<()> {
     };
     // Bit i of the bitmap: spec i is supported.
     let specs = 1u32 << SPEC_ID;
-    let done = tx::submit(chain, &signer, "Providers", "register", (account(&worker), signature.0, hardware, specs)).await?;
+    let done =
+        tx::submit(chain, &signer, "Providers", "register", (account(&worker), signature.0, hardware, specs)).await?;
     report(out, "registered", format!("{controller} is a provider; its worker is {}", account(&worker)), &done.block);
     out.progress(format!(
         "next: put the worker key into the node's keystore (author_insertKey, type asay, public key {}), fund the worker account for fees, bond, and ask",

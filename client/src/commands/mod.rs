@@ -33,8 +33,9 @@ pub async fn run(cli: Cli) -> Result<()> {
 /// `0x` and 64 hex digits.
 fn parse_hash(text: &str) -> Result<JobHash> {
     let mut bytes = [0u8; 32];
-    hex::decode_to_slice(text.trim_start_matches("0x"), &mut bytes)
-        .map_err(|_| Error::Usage(format!("`{text}` is not a job hash: 64 hex digits are expected, as `assay infer` prints them")))?;
+    hex::decode_to_slice(text.trim_start_matches("0x"), &mut bytes).map_err(|_| {
+        Error::Usage(format!("`{text}` is not a job hash: 64 hex digits are expected, as `assay infer` prints them"))
+    })?;
     Ok(bytes.into())
 }
 

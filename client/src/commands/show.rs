@@ -14,7 +14,9 @@ pub async fn models(chain: &Chain, out: Out) -> Result<()> {
         let mut templates = Vec::new();
         for t in 0..=u8::MAX {
             match chain.template(m.id, t).await? {
-                Some(spans) => templates.push(spans.iter().map(|s| format!("{}..{}", s.first, s.end)).collect::<Vec<_>>()),
+                Some(spans) => {
+                    templates.push(spans.iter().map(|s| format!("{}..{}", s.first, s.end)).collect::<Vec<_>>())
+                }
                 None => break,
             }
         }
@@ -25,7 +27,12 @@ pub async fn models(chain: &Chain, out: Out) -> Result<()> {
         }));
         out.say(format!(
             "{name}{}\n  id         {}\n  size       {} layers, vocabulary {}, context {}\n  semantics  spec {}",
-            if m.active { "" } else { "  (not accepting jobs)" }, hex(m.id), m.layers, m.vocab, m.context, m.spec_id
+            if m.active { "" } else { "  (not accepting jobs)" },
+            hex(m.id),
+            m.layers,
+            m.vocab,
+            m.context,
+            m.spec_id
         ));
         for (i, spans) in templates.iter().enumerate() {
             out.say(format!("  template {i} {} stage(s): {}", spans.len(), spans.join(", ")));
@@ -37,7 +44,7 @@ pub async fn models(chain: &Chain, out: Out) -> Result<()> {
 /// `assay providers`.
 pub async fn providers(chain: &Chain, out: Out) -> Result<()> {
     for p in chain.providers().await? {
-        let peer = String::from_utf8_lossy(&p.peer).into_owned();
+        let peer = bs58::encode(&p.peer).into_string();
         out.event(json!({
             "event": "provider", "controller": p.controller.to_string(), "worker": p.worker.to_string(), "peer": peer,
             "active": p.active, "bond": p.bond.to_string(), "free": p.free.to_string(), "penaltyPermille": p.penalty_permille,
@@ -60,8 +67,15 @@ pub async fn providers(chain: &Chain, out: Out) -> Result<()> {
         for a in &p.asks {
             out.say(format!(
                 "  ask    {}.. layers {}..{}  {} per work unit, slots {}/{} executing, {}/{} checking{}",
-                &hex(a.key.model)[..10], a.key.span.first, a.key.span.end, chain.token.show(a.ask.price),
-                a.executing, a.ask.slots, a.checking, a.ask.check_slots, if a.usable { "" } else { ", not usable yet" }
+                &hex(a.key.model)[..10],
+                a.key.span.first,
+                a.key.span.end,
+                chain.token.show(a.ask.price),
+                a.executing,
+                a.ask.slots,
+                a.checking,
+                a.ask.check_slots,
+                if a.usable { "" } else { ", not usable yet" }
             ));
         }
     }
@@ -74,7 +88,7 @@ pub async fn job(chain: &Chain, out: Out, hash: JobHash) -> Result<()> {
         Some(view) => {
             print_job(chain, out, &view);
             Ok(())
-        },
+        }
         None => match chain.receipt(hash, false).await? {
             Some(_) => receipt(chain, out, hash).await,
             None => Err(unknown(hash)),
@@ -126,7 +140,11 @@ fn print_job(chain: &Chain, out: Out, v: &JobView) {
             out.say(format!("    checker {}  {}", c.controller, verdict(&c.answer)));
         }
         if let Some(d) = &s.dispute {
-            out.say(format!("    disputed: {} of {} holders voted", d.electorate.iter().filter(|e| e.2).count(), d.electorate.len()));
+            out.say(format!(
+                "    disputed: {} of {} holders voted",
+                d.electorate.iter().filter(|e| e.2).count(),
+                d.electorate.len()
+            ));
         }
     }
 }
@@ -140,25 +158,29 @@ pub async fn receipt(chain: &Chain, out: Out, hash: JobHash) -> Result<()> {
     check(&receipt)?;
     print_receipt(chain, out, &receipt, None).await?;
     out.event(json!({ "event": "finality", "final": final_ }));
-    out.say(if final_ { "final: GRANDPA has finalized it" } else { "provisional: in the best block, not finalized yet" });
+    out.say(if final_ {
+        "final: GRANDPA has finalized it"
+    } else {
+        "provisional: in the best block, not finalized yet"
+    });
     Ok(())
 }
 
 /// What a receipt alone lets anyone check.
 fn check(r: &Receipt) -> Result<()> {
     if r.job == JobHash::zero() {
-        return Err(Error::BadReceipt("its job hash is zero".into()))
+        return Err(Error::BadReceipt("its job hash is zero".into()));
     }
     let unopened = r.stages.iter().any(|s| s.root.is_none());
     if r.assurance.k > 1 && unopened {
-        return Err(Error::BadReceipt("it claims a quorum, but a stage root was not opened".into()))
+        return Err(Error::BadReceipt("it claims a quorum, but a stage root was not opened".into()));
     }
     let short = r.stages.iter().any(|s| s.checkers.len() + 1 < usize::from(r.assurance.k));
     if r.assurance.k > 1 && short && !r.assurance.escalated {
-        return Err(Error::BadReceipt("a stage has fewer agreeing checkers than the quorum it claims".into()))
+        return Err(Error::BadReceipt("a stage has fewer agreeing checkers than the quorum it claims".into()));
     }
     if r.stages.iter().any(|s| s.checkers.iter().any(|(c, _)| *c == s.executor)) {
-        return Err(Error::BadReceipt("an executor is named as its own checker".into()))
+        return Err(Error::BadReceipt("an executor is named as its own checker".into()));
     }
     Ok(())
 }
@@ -180,19 +202,32 @@ pub async fn print_receipt(chain: &Chain, out: Out, r: &Receipt, answer: Option<
     out.say(format!(
         "\nreceipt  {}\n  {}: {} prompt tokens, {} generated, attempt {}",
         hex(r.job),
-        if a.k > 1 { format!("VERIFIED bit for bit by {} controllers per stage", a.k) } else { "unverified, as asked for".into() },
+        if a.k > 1 {
+            format!("VERIFIED bit for bit by {} controllers per stage", a.k)
+        } else {
+            "unverified, as asked for".into()
+        },
         r.input_len,
         r.output.len(),
         r.attempt
     ));
     for (i, s) in r.stages.iter().enumerate() {
-        out.say(format!("  stage {i}  layers {}..{}  root {}", s.span.first, s.span.end, s.root.map_or("not opened".into(), hex)));
+        out.say(format!(
+            "  stage {i}  layers {}..{}  root {}",
+            s.span.first,
+            s.span.end,
+            s.root.map_or("not opened".into(), hex)
+        ));
         out.say(format!("    executor {} was paid {} for {} work units", s.executor, chain.token.show(s.paid), s.work));
         for (checker, fee) in &s.checkers {
             out.say(format!("    checker  {checker} was paid {}", chain.token.show(*fee)));
         }
     }
-    out.say(format!("  burned {}, returned to the client {}", chain.token.show(r.burned), chain.token.show(r.refunded)));
+    out.say(format!(
+        "  burned {}, returned to the client {}",
+        chain.token.show(r.burned),
+        chain.token.show(r.refunded)
+    ));
     let mut notes = Vec::new();
     if a.k > 1 {
         notes.push(format!("checkers drawn by the VRFs of {} block author(s)", a.beacon_authors));

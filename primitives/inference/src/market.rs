@@ -46,7 +46,7 @@ pub fn escrow(params: &Params, max_price: Balance, k: u8, stages: &[StageWork]) 
 /// zero), and the beacon gives an attacker one retry. Zero for k = 1.
 pub fn detection(params: &Params, k: u8) -> Perbill {
     if k <= 1 {
-        return Perbill::zero()
+        return Perbill::zero();
     }
     let miss = (1..k).fold(Perbill::one(), |acc, _| acc * params.attacker_share);
     Perbill::one().saturating_sub(Perbill::from_parts(miss.deconstruct().saturating_mul(2).min(1_000_000_000)))
@@ -56,7 +56,7 @@ pub fn detection(params: &Params, k: u8) -> Perbill {
 /// or if nothing can be detected.
 pub fn backing(params: &Params, k: u8, pay: Balance, insured: Balance) -> Option<Balance> {
     if k <= 1 {
-        return Some(liveness(params, pay))
+        return Some(liveness(params, pay));
     }
     let p = detection(params, k).deconstruct();
     let gain = pay.checked_add(insured)?.checked_mul(params.backing_factor.into())?;
@@ -117,7 +117,7 @@ pub fn auction(bids: &[Bid], base_price: Balance, client_max: Balance) -> Result
             // Rounded down: the remainder stays with the client.
             let margin = bids[*second].score().saturating_sub(bids[winner].score()) / 1_000;
             bids[winner].price.saturating_add(margin).min(cap)
-        },
+        }
     };
     Ok(Award { winner, price })
 }
@@ -130,9 +130,9 @@ pub fn run_ticks(params: &Params, work: WorkUnits, rate: WorkUnits, extra: u32) 
 /// Ticks the whole ring has: its stages take turns over every token, so their times add up:
 /// `run_base + sum over stages of ceil(work / rate) + extra`.
 pub fn ring_ticks(params: &Params, stages: impl IntoIterator<Item = (WorkUnits, WorkUnits)>, extra: u32) -> u32 {
-    stages
-        .into_iter()
-        .fold(run_ticks(params, 0, params.min_rate, extra), |sum, (work, rate)| sum.saturating_add(work_ticks(params, work, rate)))
+    stages.into_iter().fold(run_ticks(params, 0, params.min_rate, extra), |sum, (work, rate)| {
+        sum.saturating_add(work_ticks(params, work, rate))
+    })
 }
 
 /// Ticks that `work` takes at `rate`, rounded up; never slower than the slowest rate that an ask may state.
@@ -165,7 +165,10 @@ mod tests {
 
     #[test]
     fn auction_second_score_sets_the_price() {
-        assert_eq!(auction(&[bid(1, 30, 0), bid(2, 20, 0), bid(3, 50, 0)], 100, 100), Ok(Award { winner: 1, price: 30 }));
+        assert_eq!(
+            auction(&[bid(1, 30, 0), bid(2, 20, 0), bid(3, 50, 0)], 100, 100),
+            Ok(Award { winner: 1, price: 30 })
+        );
         // A penalty of 100 % makes 20 count as 40.
         assert_eq!(auction(&[bid(1, 30, 0), bid(2, 20, 1_000)], 100, 100), Ok(Award { winner: 0, price: 40 }));
     }

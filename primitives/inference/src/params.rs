@@ -103,28 +103,28 @@ impl Params {
     /// Whether a chain can run under these parameters; the text names the field to change.
     pub fn validate(&self) -> Result<(), &'static str> {
         if self.base_price == 0 {
-            return Err("base_price must be positive")
+            return Err("base_price must be positive");
         }
         if self.backing_factor == 0 {
-            return Err("backing_factor must be positive")
+            return Err("backing_factor must be positive");
         }
         if self.attacker_share >= Perbill::from_percent(50) {
-            return Err("attacker_share must be below one half: with k = 2 nothing would be left to deter with")
+            return Err("attacker_share must be below one half: with k = 2 nothing would be left to deter with");
         }
         if self.slash_burn.deconstruct().saturating_add(self.reporter_share.deconstruct()) > 1_000_000_000 {
-            return Err("slash_burn and reporter_share exceed the whole")
+            return Err("slash_burn and reporter_share exceed the whole");
         }
         if self.min_rate == 0 {
-            return Err("min_rate must be positive")
+            return Err("min_rate must be positive");
         }
         if self.beacon_authors == 0 || self.beacon_authors > 8 {
-            return Err("beacon_authors must be 1 to 8")
+            return Err("beacon_authors must be 1 to 8");
         }
         if self.max_attempts == 0 || self.max_attempts > 8 {
-            return Err("max_attempts must be 1 to 8")
+            return Err("max_attempts must be 1 to 8");
         }
         if [self.run_base, self.draw_window, self.check_window, self.reveal_window, self.vote_window].contains(&0) {
-            return Err("every window must be at least one tick")
+            return Err("every window must be at least one tick");
         }
         Ok(())
     }

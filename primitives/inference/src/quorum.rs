@@ -2,10 +2,7 @@
 
 use crate::{AccountId, Balance};
 use alloc::{collections::BTreeMap, vec::Vec};
-use polkadot_sdk::{
-    sp_core::H256,
-    sp_io::hashing::blake2_256,
-};
+use polkadot_sdk::{sp_core::H256, sp_io::hashing::blake2_256};
 
 /// Least number of controllers that a verdict needs on one root.
 pub const MIN_VERDICT_CONTROLLERS: u32 = 3;
@@ -49,7 +46,7 @@ pub fn draw(seed: H256, pool: &[(AccountId, Balance)], seats: usize) -> Vec<Acco
     for i in 0..seats as u32 {
         let total = left.iter().fold(0u128, |s, (_, b)| s.saturating_add(*b));
         if total == 0 {
-            break
+            break;
         }
         let mut bytes = [0u8; 36];
         bytes[..32].copy_from_slice(seed.as_bytes());
@@ -62,7 +59,7 @@ pub fn draw(seed: H256, pool: &[(AccountId, Balance)], seats: usize) -> Vec<Acco
         for (j, (_, bond)) in left.iter().enumerate() {
             if at < *bond {
                 chosen = j;
-                break
+                break;
             }
             at -= *bond;
         }
@@ -83,7 +80,10 @@ mod tests {
     #[test]
     fn verdict_exactly_two_thirds_is_not_enough() {
         assert_eq!(verdict(&[vote(10, Some(1)), vote(5, Some(1)), vote(5, Some(1)), vote(10, None)]), None);
-        assert_eq!(verdict(&[vote(11, Some(1)), vote(5, Some(1)), vote(5, Some(1)), vote(10, None)]), Some(H256::repeat_byte(1)));
+        assert_eq!(
+            verdict(&[vote(11, Some(1)), vote(5, Some(1)), vote(5, Some(1)), vote(10, None)]),
+            Some(H256::repeat_byte(1))
+        );
     }
 
     #[test]
@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn draw_is_distinct_and_by_bond() {
-        let pool: Vec<_> = (0u8..4).map(|i| (AccountId::new([i; 32]), if i == 3 { 0 } else { 10 * u128::from(i + 1) })).collect();
+        let pool: Vec<_> =
+            (0u8..4).map(|i| (AccountId::new([i; 32]), if i == 3 { 0 } else { 10 * u128::from(i + 1) })).collect();
         let mut first = [0u32; 4];
         for n in 0..3_000u32 {
             let mut seed = [0u8; 32];
@@ -108,7 +109,10 @@ mod tests {
             first[b[0] as usize] += 1;
         }
         // 10 : 20 : 30 of 60 over 3,000 draws; five standard deviations are about 125.
-        assert!(first[0].abs_diff(500) < 125 && first[1].abs_diff(1_000) < 140 && first[2].abs_diff(1_500) < 140, "{first:?}");
+        assert!(
+            first[0].abs_diff(500) < 125 && first[1].abs_diff(1_000) < 140 && first[2].abs_diff(1_500) < 140,
+            "{first:?}"
+        );
     }
 
     proptest! {

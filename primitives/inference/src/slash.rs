@@ -30,7 +30,7 @@ pub struct Split {
 /// Rounded so that burning is favoured.
 pub fn split(params: &Params, offence: &Offence, slashed: Balance) -> Split {
     if offence.kind.is_liveness() {
-        return Split { client: 0, reporter: 0, burned: slashed }
+        return Split { client: 0, reporter: 0, burned: slashed };
     }
     let must_burn = params.slash_burn.mul_ceil(slashed);
     let free = slashed.saturating_sub(must_burn);

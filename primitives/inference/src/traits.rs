@@ -3,7 +3,10 @@
 
 use crate::*;
 use alloc::vec::Vec;
-use polkadot_sdk::{sp_core::H256, sp_runtime::{DispatchError, Weight}};
+use polkadot_sdk::{
+    sp_core::H256,
+    sp_runtime::{DispatchError, Weight},
+};
 
 /// What the registry says of a model.
 #[derive(Clone, Debug, PartialEq, Eq, codec::Encode, codec::Decode, scale_info::TypeInfo)]

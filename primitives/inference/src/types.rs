@@ -37,7 +37,9 @@ pub type OutputIds = BoundedVec<u32, ConstU32<MAX_NEW_TOKENS>>;
 pub type PerStage<T> = BoundedVec<T, ConstU32<MAX_STAGES>>;
 
 /// A contiguous range of layers, `first..end`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct Span {
     /// First layer, from 0.
     pub first: u16,
@@ -46,7 +48,9 @@ pub struct Span {
 }
 
 /// A span of a particular model: what a provider holds and asks a price for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct SpanKey {
     /// The model.
     pub model: ModelId,
@@ -140,7 +144,9 @@ pub struct JobSpec {
 }
 
 /// Who did a piece of work. Part of [`WorkCtx`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub enum Role {
     /// Runs the stage.
     #[codec(index = 0)]
@@ -173,7 +179,9 @@ pub struct WorkCtx {
 }
 
 /// One attempt at one stage of one job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct StageRef {
     /// The job.
     pub job: JobHash,
@@ -393,7 +401,9 @@ pub struct Offence {
 }
 
 /// Where a reservation on a provider bond comes from: unique among open ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct BackingId {
     /// Which stage.
     pub at: StageRef,

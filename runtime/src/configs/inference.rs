@@ -5,8 +5,8 @@ use crate::{
         currency::{deposit, MILLIUNITS, UNITS},
         time::UNBONDING_SESSIONS,
     },
-    AccountId, Authorship, Babe, Balance, Balances, Jobs, Models, Providers, Runtime, RuntimeHoldReason, Session, Slashing, Staking,
-    Verification,
+    AccountId, Authorship, Babe, Balance, Balances, Jobs, Models, Providers, Runtime, RuntimeHoldReason, Session,
+    Slashing, Staking, Verification,
 };
 use alloc::vec::Vec;
 use assay_primitives::{traits::AuthorVrf, Params, Tick};
@@ -139,7 +139,8 @@ impl AuthorVrf for BabeVrf {
             pallet_babe::CurrentSlot::<Runtime>::get(),
             pallet_babe::EpochIndex::<Runtime>::get(),
         );
-        let output = authority.as_inner_ref().make_bytes(RANDOMNESS_VRF_CONTEXT, &transcript, &signature.pre_output).ok()?;
+        let output =
+            authority.as_inner_ref().make_bytes(RANDOMNESS_VRF_CONTEXT, &transcript, &signature.pre_output).ok()?;
         Some((Authorship::author()?, output))
     }
 

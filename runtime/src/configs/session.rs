@@ -1,6 +1,8 @@
 //! Who validates, and what happens to a validator that misbehaves.
 
-use crate::{constants::currency::deposit, AccountId, Babe, Balance, Balances, Runtime, RuntimeEvent, SessionKeys, Staking};
+use crate::{
+    constants::currency::deposit, AccountId, Babe, Balance, Balances, Runtime, RuntimeEvent, SessionKeys, Staking,
+};
 use polkadot_sdk::{
     frame_support::parameter_types,
     pallet_offences, pallet_session,

@@ -173,14 +173,7 @@ pub trait Kernels: Send + Sync + fmt::Debug {
 
     /// Section 8, one row of a gated MLP: the input of the down projection. Returns its exponent. `wide` is
     /// scratch of the row's length.
-    fn gated(
-        &self,
-        activation: Activation,
-        gate: &[i32],
-        up: &[i32],
-        wide: &mut [i64],
-        q: &mut [i16],
-    ) -> i32 {
+    fn gated(&self, activation: Activation, gate: &[i32], up: &[i32], wide: &mut [i64], q: &mut [i16]) -> i32 {
         let _ = wide;
         gated(activation, gate, up, q)
     }
