@@ -21,6 +21,7 @@ use polkadot_sdk::sc_network::PeerId;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{atomic::Ordering, Arc},
+    time::{Duration, Instant},
 };
 
 /// Best blocks for which rows are kept after their job was last seen open: checkers of a fork may still ask.
@@ -31,6 +32,8 @@ const GONE_BLOCKS: u32 = 2;
 const COMPACT_EVERY: u32 = 600;
 /// Best blocks for which the journal remembers the jobs that are no longer open: a day.
 const JOURNAL_BLOCKS: u32 = 43_200;
+/// Answers that come within this time of the first go into one batch.
+const GATHER: Duration = Duration::from_millis(100);
 /// Best blocks that a checker leaves to the executor to open its commitment.
 const REVEAL_DELAY: u32 = 2;
 
@@ -49,6 +52,8 @@ pub struct Provider {
     at: At,
     finalized: u32,
     nonce: u32,
+    /// When what waits is submitted.
+    flush: Option<Instant>,
 }
 
 impl Provider {
@@ -72,6 +77,7 @@ impl Provider {
             at: At { hash: Default::default(), number: 0 },
             finalized: 0,
             nonce: 0,
+            flush: None,
         }
     }
 
@@ -150,7 +156,7 @@ impl Provider {
         let now = self.jobs.values().filter_map(JobState::view).map(|view| view.now).max().unwrap_or(0);
         self.checkers.on_block(&self.ctx, now, |id| planner.is_settled(&duty_of_check(id), best, finalized));
         self.announce(&snapshot.peer);
-        self.flush();
+        self.flush_soon();
         if self.at.number % COMPACT_EVERY == 0 {
             self.compact();
         }
@@ -267,7 +273,16 @@ impl Provider {
         });
     }
 
+    /// Submits in a moment: answers that a block brought about come one after the other, and only one batch goes out per block.
+    fn flush_soon(&mut self) {
+        self.flush.get_or_insert_with(|| Instant::now() + GATHER);
+    }
+
     fn flush(&mut self) {
+        if self.flush.is_none_or(|when| Instant::now() < when) {
+            return;
+        }
+        self.flush = None;
         if self.ctx.alarm.get().is_some() {
             return;
         }
@@ -302,7 +317,7 @@ impl Provider {
                 Ok(answer) => {
                     log::info!(target: crate::LOG_TARGET, "job {:?}, stage {}: answers {}", at.job, at.stage, name(&answer));
                     self.submitter.push(answer);
-                    self.flush();
+                    self.flush_soon();
                 }
                 Err(error) => self.ctx.refused(error),
             },
@@ -333,6 +348,7 @@ impl Provider {
 
     /// Called often.
     pub fn on_tick(&mut self) -> Vec<TokenFrame> {
+        self.flush();
         self.executors.tick(&self.ctx, &self.identity);
         self.settle_outcomes()
     }
