@@ -9,7 +9,7 @@ use crate::{
     compute::{guarded, Class},
     context::{work_ctx, CheckId, Context, Event, Purpose},
     engine::{Arithmetic, EngineError, Replay, Rows, StageOutcome, StageSpec},
-    executor::peer_of,
+    executor::{peer_of, OwnStage},
     network::transport::FetchError,
     panics,
 };
@@ -37,7 +37,7 @@ enum State {
     /// The engine re-executes.
     Replaying(Arithmetic),
     /// The verdict is there, and waits for its block to be deep enough.
-    Decided(Answer, Option<H256>),
+    Decided(Box<Answer>, Option<H256>),
     /// The answer is journalled, or about to be.
     Answered,
     /// It cannot be decided here.
@@ -111,17 +111,11 @@ impl Checkers {
     }
 
     /// Repeats this node's own stage with the reference.
-    pub fn confirm(
-        &mut self,
-        ctx: &Context,
-        at: StageRef,
-        view: &Arc<JobView>,
-        given: (StageSpec, Vec<u32>, Arc<Rows>),
-    ) {
+    pub fn confirm(&mut self, ctx: &Context, at: StageRef, own: OwnStage) {
         let id = CheckId { at, purpose: Purpose::OwnCommit };
-        let (spec, transcript, rows) = given;
+        let OwnStage { view, spec, transcript, rows } = own;
         let task = Task {
-            view: view.clone(),
+            view,
             spec,
             transcript,
             rows: (at.stage > 0).then_some(rows),
@@ -305,7 +299,7 @@ impl Checkers {
             _ if agrees => Answer::Check { at: id.at, verdict: CheckVerdict::Agree(own(Role::Checker)) },
             _ => Answer::Check { at: id.at, verdict: CheckVerdict::Dissent(own(Role::Checker)) },
         };
-        task.state = State::Decided(answer, Some(root));
+        task.state = State::Decided(Box::new(answer), Some(root));
         None
     }
 
@@ -332,7 +326,7 @@ impl Checkers {
             let Some(task) = self.tasks.get_mut(&id) else { continue };
             match &task.state {
                 State::Decided(answer, root) if deep(&id) => {
-                    ctx.answer(&task.view.spec, answer.clone(), *root);
+                    ctx.answer(&task.view.spec, (**answer).clone(), *root);
                     task.state = State::Answered;
                 }
                 State::Waiting | State::Fetching
@@ -352,7 +346,7 @@ impl Checkers {
     pub fn settle(&mut self, ctx: &Context, id: &CheckId) {
         if let Some(task) = self.tasks.get_mut(id) {
             if let State::Decided(answer, root) = &task.state {
-                ctx.answer(&task.view.spec, answer.clone(), *root);
+                ctx.answer(&task.view.spec, (**answer).clone(), *root);
                 task.state = State::Answered;
             }
         }

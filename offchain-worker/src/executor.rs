@@ -64,6 +64,18 @@ enum Phase {
     Failed,
 }
 
+/// A finished stage of this node, to be repeated.
+pub struct OwnStage {
+    /// Its job.
+    pub view: Arc<JobView>,
+    /// What it computes.
+    pub spec: StageSpec,
+    /// All ids; between the ends, where none are known, as many of any kind.
+    pub transcript: Vec<u32>,
+    /// What it received.
+    pub rows: Arc<Rows>,
+}
+
 /// What the loop has to do next.
 #[derive(Debug)]
 pub enum Outcome {
@@ -483,8 +495,8 @@ impl Executors {
         }
     }
 
-    /// What the scalar reference needs to repeat a stage: the job; the specification, the transcript, the rows.
-    pub fn transcript(&self, at: &StageRef) -> Option<(Arc<JobView>, (StageSpec, Vec<u32>, Arc<Rows>))> {
+    /// What the scalar reference needs to repeat a stage of this node.
+    pub fn transcript(&self, at: &StageRef) -> Option<OwnStage> {
         let run = self.runs.get(at)?;
         let rows = Arc::new(run.ring.input().rows().clone());
         let transcript = match run.ring.ids() {
@@ -496,7 +508,7 @@ impl Executors {
             }
             ids => ids.to_vec(),
         };
-        Some((run.view.clone(), (run.ring.spec().clone(), transcript, rows)))
+        Some(OwnStage { view: run.view.clone(), spec: run.ring.spec().clone(), transcript, rows })
     }
 
     /// The scalar reference repeated a stage of this node.

@@ -157,7 +157,7 @@ impl Provider {
         self.checkers.on_block(&self.ctx, now, |id| planner.is_settled(&duty_of_check(id), best, finalized));
         self.announce(&snapshot.peer);
         self.flush_soon();
-        if self.at.number % COMPACT_EVERY == 0 {
+        if self.at.number.is_multiple_of(COMPACT_EVERY) {
             self.compact();
         }
     }
@@ -365,8 +365,8 @@ impl Provider {
                     Outcome::Stream(frame) => frames.push(frame),
                     Outcome::Confirm(id) => {
                         // By the run's own view: a re-org may have taken the job out of the state for a moment.
-                        if let Some((view, given)) = self.executors.transcript(&id.at) {
-                            self.checkers.confirm(&self.ctx, id.at, &view, given);
+                        if let Some(own) = self.executors.transcript(&id.at) {
+                            self.checkers.confirm(&self.ctx, id.at, own);
                         }
                     }
                     Outcome::Local(message) => {

@@ -42,6 +42,11 @@ impl Boundary {
         self.list.len() as u32
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// The rows.
     pub fn rows(&self) -> &Rows {
         &self.rows
@@ -322,28 +327,25 @@ impl StageRun {
                 return;
             }
             let handoff = entry.remove();
-            match self.input.root_at(handoff.n_rows) {
-                Some(root) if root == handoff.root => {
-                    if handoff.last && handoff.n_rows == self.input.len() {
-                        if !self.is_first() && !self.is_last() {
-                            self.total = Some(handoff.n_rows);
-                        }
-                        if !self.ends_at(handoff.n_rows) {
-                            self.broken =
-                                Some("upstream's final handoff is over another number of rows than was computed");
-                        } else {
-                            self.upstream = Some(handoff);
-                            return;
-                        }
-                    }
-                }
-                Some(_) => {
-                    self.broken = Some("upstream signed another root than that of the rows it sent");
-                    return;
-                }
-                // Not at a multiple that was kept: a handoff in between proves nothing that the final one does not.
-                None => {}
+            // Not at a multiple that was kept: a handoff in between proves nothing that the final one does not.
+            let Some(root) = self.input.root_at(handoff.n_rows) else { continue };
+            if root != handoff.root {
+                self.broken = Some("upstream signed another root than that of the rows it sent");
+                return;
             }
+            if !handoff.last || handoff.n_rows != self.input.len() {
+                continue;
+            }
+            if !self.is_first() && !self.is_last() {
+                self.total = Some(handoff.n_rows);
+            }
+            match self.ends_at(handoff.n_rows) {
+                true => self.upstream = Some(handoff),
+                false => {
+                    self.broken = Some("upstream's final handoff is over another number of rows than was computed")
+                }
+            }
+            return;
         }
     }
 

@@ -143,7 +143,12 @@ impl ShardTransport for ScTransport {
         if proven.is_empty() {
             return peer.is_some_and(|peer| self.peers.send(&peer, bytes));
         }
-        proven.iter().fold(false, |sent, peer| self.peers.send(peer, bytes.clone()) || sent)
+        // To each that proved the worker: one of them may be the dying connection of a node that restarted.
+        let mut sent = false;
+        for peer in &proven {
+            sent |= self.peers.send(peer, bytes.clone());
+        }
+        sent
     }
 
     fn send_to(&self, peer: &PeerId, message: &RingMessage) -> bool {

@@ -136,7 +136,7 @@ impl ShardTransport for FakeTransport {
                 .collect()
         };
         let targets = if proven.is_empty() { peer.into_iter().collect() } else { proven };
-        targets.iter().fold(false, |sent, peer| self.net.deliver(self.local, peer, message) || sent)
+        targets.iter().map(|peer| self.net.deliver(self.local, peer, message)).filter(|sent| *sent).count() > 0
     }
     fn send_to(&self, peer: &PeerId, message: &RingMessage) -> bool {
         self.net.deliver(self.local, peer, message)
