@@ -378,7 +378,7 @@ impl Executors {
                 let Some(run) = self.runs.get(&at) else { return };
                 let to = run.ring.downstream_of();
                 let asker = run.view.stages.get(to.stage as usize).map(|stage| &stage.worker);
-                if worker.is_some() && worker != asker {
+                if worker != asker {
                     return;
                 }
                 if from.as_ref().is_some_and(|peer| !ctx.transport.may_want(peer)) {

@@ -11,7 +11,7 @@ use crate::{
         messages::{hello_digest, RingMessage, TokenFrame},
         peer_from_chain, peer_to_chain,
         transport::Misbehaviour,
-        NetEvent, ShardTransport,
+        Delivery, NetEvent, ShardTransport,
     },
     panics,
     provider::Provider,
@@ -60,7 +60,7 @@ pub struct Service {
 /// The loop's mailboxes. They outlive a restart of the loop.
 pub struct Mailboxes {
     /// From the network.
-    pub network: mpsc::Receiver<NetEvent>,
+    pub network: mpsc::Receiver<Delivery>,
     /// From the chain.
     pub snapshots: mpsc::Receiver<Snapshot>,
     /// From tasks.
@@ -100,7 +100,7 @@ impl Service {
                     None => return,
                 },
                 event = mail.network.recv() => match event {
-                    Some(event) => this.on_network(event),
+                    Some(delivery) => this.on_network(delivery.event),
                     None => return,
                 },
                 snapshot = mail.snapshots.recv() => match snapshot {

@@ -16,7 +16,7 @@ pub mod peers;
 pub mod protocol;
 pub mod transport;
 
-pub use transport::{NetEvent, ShardTransport};
+pub use transport::{Delivery, NetEvent, ShardTransport};
 
 use polkadot_sdk::sc_network::PeerId;
 

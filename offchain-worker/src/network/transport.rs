@@ -20,12 +20,14 @@ use polkadot_sdk::{
     sp_core::H256,
 };
 use std::{collections::HashSet, sync::Arc};
-use tokio::sync::{mpsc, Semaphore};
+use tokio::sync::{mpsc, OwnedSemaphorePermit, Semaphore};
 
 /// Requests for rows that this node has under way at once.
 const FETCHES: usize = 4;
 /// Messages that wait for the worker. Beyond, a peer's message is dropped: rings heal by asking again.
-pub const EVENT_QUEUE: usize = 4096;
+const EVENT_QUEUE: usize = 4096;
+/// KiB of messages that wait for the worker. Beyond, as above.
+const EVENT_KIB: usize = 64 * 1024;
 
 /// What the network tells the worker.
 #[derive(Debug)]
@@ -38,6 +40,20 @@ pub enum NetEvent {
     Closed(PeerId),
     /// A well-formed message, with the worker that the peer proved to act for.
     Message(PeerId, Option<AccountId>, RingMessage),
+}
+
+/// An event on its way to the worker, with its share of the memory that waiting messages may take.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The event.
+    pub event: NetEvent,
+    _share: Option<OwnedSemaphorePermit>,
+}
+
+impl From<NetEvent> for Delivery {
+    fn from(event: NetEvent) -> Self {
+        Self { event, _share: None }
+    }
 }
 
 /// What a peer did wrong.
@@ -116,7 +132,7 @@ impl ScTransport {
         network: Arc<dyn NetworkService>,
         handles: ProtocolHandles,
         store: RowStore,
-    ) -> (Self, mpsc::Receiver<NetEvent>, BoxFuture<'static, ()>, BoxFuture<'static, ()>) {
+    ) -> (Self, mpsc::Receiver<Delivery>, BoxFuture<'static, ()>, BoxFuture<'static, ()>) {
         let ProtocolHandles { genesis, notifications, requests } = handles;
         let peers = Peers::default();
         let (tx, rx) = mpsc::channel(EVENT_QUEUE);
@@ -278,10 +294,12 @@ async fn read_ring(
     network: Arc<dyn NetworkService>,
     mut notifications: Box<dyn NotificationService>,
     peers: Peers,
-    events: mpsc::Sender<NetEvent>,
+    events: mpsc::Sender<Delivery>,
 ) {
     let ring = ring_name(genesis);
+    let memory = Arc::new(Semaphore::new(EVENT_KIB));
     while let Some(event) = notifications.next_event().await {
+        let mut share = None;
         let event = match event {
             NotificationEvent::ValidateInboundSubstream { result_tx, .. } => {
                 let _ = result_tx.send(ValidationResult::Accept);
@@ -308,18 +326,23 @@ async fn read_ring(
                     peers.identify(&peer, worker.clone());
                     NetEvent::Identified(peer, worker)
                 }
-                Ok(message) => NetEvent::Message(peer, peers.worker(&peer), message),
+                Ok(message) => {
+                    let kib = notification.len().div_ceil(1024) as u32;
+                    let Ok(permit) = memory.clone().try_acquire_many_owned(kib) else { continue };
+                    share = Some(permit);
+                    NetEvent::Message(peer, peers.worker(&peer), message)
+                }
                 Err(_) => {
                     punish(&*network, &peers, &ring, &peer, Misbehaviour::Malformed);
                     continue;
                 }
             },
         };
-        match events.try_send(event) {
+        match events.try_send(Delivery { event, _share: share }) {
             Ok(()) => {}
             // A flood, or a worker that is restarting: streams' state must not be lost, messages may.
-            Err(mpsc::error::TrySendError::Full(event)) => {
-                if !matches!(event, NetEvent::Message(..)) && events.send(event).await.is_err() {
+            Err(mpsc::error::TrySendError::Full(full)) => {
+                if !matches!(full.event, NetEvent::Message(..)) && events.send(full).await.is_err() {
                     return;
                 }
             }

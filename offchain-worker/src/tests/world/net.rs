@@ -6,7 +6,7 @@ use crate::{
     keys::verify,
     network::{
         messages::{hello_digest, RingMessage, RowsRequest, RowsResponse},
-        transport::{answer, FetchError, Misbehaviour, NetEvent},
+        transport::{answer, Delivery, FetchError, Misbehaviour, NetEvent},
         ShardTransport,
     },
     rows::RowStore,
@@ -33,7 +33,7 @@ pub struct Weather {
 
 #[derive(Default)]
 struct NetState {
-    nodes: BTreeMap<PeerId, (mpsc::Sender<NetEvent>, RowStore)>,
+    nodes: BTreeMap<PeerId, (mpsc::Sender<Delivery>, RowStore)>,
     workers: BTreeMap<(PeerId, PeerId), AccountId>,
     weather: Weather,
     dice: u32,
@@ -65,12 +65,12 @@ impl FakeNet {
         self.0.lock().nodes.remove(peer);
     }
 
-    pub fn join(&self, peer: PeerId, rows: RowStore) -> mpsc::Receiver<NetEvent> {
+    pub fn join(&self, peer: PeerId, rows: RowStore) -> mpsc::Receiver<Delivery> {
         let (tx, rx) = mpsc::channel(65_536);
         let mut state = self.0.lock();
         for (other, (other_tx, _)) in &state.nodes {
-            let _ = other_tx.try_send(NetEvent::Opened(peer));
-            let _ = tx.try_send(NetEvent::Opened(*other));
+            let _ = other_tx.try_send(NetEvent::Opened(peer).into());
+            let _ = tx.try_send(NetEvent::Opened(*other).into());
         }
         state.nodes.insert(peer, (tx, rows));
         rx
@@ -84,7 +84,7 @@ impl FakeNet {
             // Hellos come over a stream that was just opened: never lost.
             assert!(verify(worker, hello_digest(GENESIS, &from.to_bytes(), worker), signature));
             state.workers.insert((*to, from), worker.clone());
-            let _ = tx.try_send(NetEvent::Identified(from, worker.clone()));
+            let _ = tx.try_send(NetEvent::Identified(from, worker.clone()).into());
             return true;
         }
         state.dice = state.dice.wrapping_mul(1_103_515_245).wrapping_add(12_345);
@@ -106,7 +106,7 @@ impl FakeNet {
             match RingMessage::read(&bytes) {
                 Ok(RingMessage::Hello { .. }) => {}
                 Ok(message) => {
-                    let _ = tx.try_send(NetEvent::Message(from, worker.clone(), message));
+                    let _ = tx.try_send(NetEvent::Message(from, worker.clone(), message).into());
                 }
                 Err(_) => state.reports.push((from, Misbehaviour::Malformed)),
             }
