@@ -9,8 +9,8 @@ use crate::{
     compute::{guarded, Class},
     context::{work_ctx, CheckId, Context, Event, Purpose},
     engine::{Arithmetic, EngineError, Replay, Rows, StageOutcome, StageSpec},
-    executor::{peer_of, OwnStage},
-    network::transport::FetchError,
+    executor::OwnStage,
+    network::{peer_from_chain, transport::FetchError},
     panics,
 };
 use assay_primitives::{
@@ -162,7 +162,7 @@ impl Checkers {
         let of = |stage: &StageView| {
             let proven =
                 known.iter().filter(|(_, worker)| worker.as_ref() == Some(&stage.worker)).map(|(peer, _)| *peer);
-            proven.chain(peer_of(stage)).collect::<Vec<_>>()
+            proven.chain(peer_from_chain(&stage.peer)).collect::<Vec<_>>()
         };
         let mut peers: Vec<PeerId> = Vec::new();
         for peer in of(stage).into_iter().chain(of(upstream)) {

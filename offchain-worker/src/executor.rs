@@ -15,10 +15,7 @@ use crate::{
     },
     ring::{Accepted, SignedHandoff, StageRun},
 };
-use assay_primitives::{
-    api::{JobView, StageView},
-    digest, AccountId, Answer, Handoff, JobHash, Role, StageCommitment, StageRef,
-};
+use assay_primitives::{api::JobView, digest, AccountId, Answer, Handoff, JobHash, Role, StageCommitment, StageRef};
 use polkadot_sdk::sc_network::PeerId;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -212,7 +209,7 @@ impl Executors {
             let stage = run.view.stages.get(run.ring.downstream_of().stage as usize);
             let remote = stage
                 .filter(|stage| stage.worker != identity.worker)
-                .map(|stage| (stage.worker.clone(), peer_of(stage)));
+                .map(|stage| (stage.worker.clone(), peer_from_chain(&stage.peer)));
             let piece = move || {
                 let started = Instant::now();
                 let (mut engine, input) = (work.engine, work.input);
@@ -572,18 +569,13 @@ fn handoff_message(at: StageRef, handoff: &SignedHandoff) -> RingMessage {
     RingMessage::Handoff { at, n_rows, root, last, signature }
 }
 
-/// The peer id that the chain has for a stage's node.
-pub fn peer_of(stage: &StageView) -> Option<PeerId> {
-    peer_from_chain(&stage.peer)
-}
-
 /// Sends a message to a stage's node, or gives it back if that is this node.
 fn send(ctx: &Context, identity: &Identity, view: &JobView, to: StageRef, message: RingMessage) -> Option<Outcome> {
     let stage = view.stages.get(to.stage as usize)?;
     if stage.worker == identity.worker {
         return Some(Outcome::Local(message));
     }
-    if !ctx.transport.send(&stage.worker, peer_of(stage), &message) {
+    if !ctx.transport.send(&stage.worker, peer_from_chain(&stage.peer), &message) {
         log::debug!(target: crate::LOG_TARGET, "job {:?}: no stream to the node of stage {}", to.job, to.stage);
     }
     None
