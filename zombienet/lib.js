@@ -45,7 +45,7 @@ async function specification({ api, provider, model }, prompt, changes = {}) {
     mode: { Quorum: { k: 3 } },
     maxPrice: basePrice,
     insured: 0,
-    extraTicks: 0,
+    extraTicks: 20,
     ...changes,
   };
 }

@@ -284,8 +284,7 @@ impl_runtime_apis! {
 
         fn prepare_answer(worker: AccountId, nonce: u32, birth: u64, answers: Vec<Answer>) -> Option<PreparedAnswer> {
             let _ = worker;
-            let answers = answers.try_into().ok()?;
-            inference_api::prepare(pallet_assay_verification::Call::answer { answers }, nonce, birth)
+            inference_api::prepare(inference_api::answer_call(answers)?, nonce, birth)
         }
 
         fn prepare_announce(worker: AccountId, nonce: u32, birth: u64, peer: Vec<u8>) -> Option<PreparedAnswer> {

@@ -1,14 +1,18 @@
 //! What the runtime API of inference answers, beside the pallets' own views.
 
-use crate::{Address, Runtime, RuntimeCall, Signature, SignedPayload, System, TxExtension, UncheckedExtrinsic};
+use crate::{
+    configs::system::RuntimeBlockWeights, Address, Runtime, RuntimeCall, Signature, SignedPayload, System, TxExtension,
+    UncheckedExtrinsic,
+};
 use alloc::vec::Vec;
 use assay_primitives::{
     api::{PreparedAnswer, ProviderView},
-    AccountId, WorkerSignature,
+    AccountId, Answer, WorkerSignature, MAX_ANSWERS,
 };
 use codec::{Decode, Encode};
 use polkadot_sdk::{
     frame_metadata_hash_extension::CheckMetadataHash,
+    frame_support::dispatch::{DispatchClass, GetDispatchInfo},
     frame_system, pallet_transaction_payment,
     sp_runtime::{generic::Era, SaturatedConversion},
 };
@@ -56,6 +60,22 @@ pub fn assemble(worker: AccountId, prepared: PreparedAnswer, signature: WorkerSi
     let call = RuntimeCall::decode(&mut &prepared.call[..]).ok()?;
     let extension = TxExtension::decode(&mut &prepared.extension[..]).ok()?;
     Some(UncheckedExtrinsic::new_signed(call, Address::Id(worker), Signature::Sr25519(signature), extension).encode())
+}
+
+/// The call that gives as many of the first `answers` as fit into half of the largest extrinsic: the declared weight of an answer is
+/// the worst case of a job of sixteen stages, and several workers answer in one block. At least one; the worker gives the others in
+/// the next block.
+pub fn answer_call(mut answers: Vec<Answer>) -> Option<pallet_assay_verification::Call<Runtime>> {
+    let limits = RuntimeBlockWeights::get();
+    let budget = limits.get(DispatchClass::Operational).max_extrinsic.unwrap_or(limits.max_block) / 2;
+    answers.truncate(MAX_ANSWERS as usize);
+    loop {
+        let call = pallet_assay_verification::Call::answer { answers: answers.clone().try_into().ok()? };
+        if answers.len() <= 1 || call.get_dispatch_info().call_weight.all_lte(budget) {
+            return (!answers.is_empty()).then_some(call);
+        }
+        answers.pop();
+    }
 }
 
 /// Every provider.
