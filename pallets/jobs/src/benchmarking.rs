@@ -96,6 +96,7 @@ mod benches {
     fn claim() -> Result<(), BenchmarkError> {
         let (client, job) = open::<T>(1, 4, 1)?;
         let to: AccountId = account("beneficiary", 0, 0);
+        let caller: AccountId = whitelisted_caller();
         let amount = T::Currency::minimum_balance();
         Jobs::<T>::mutate(job, |j| {
             if let Some(j) = j {
@@ -104,7 +105,7 @@ mod benches {
         });
         Pallet::<T>::defer_payment(&client, &to, amount);
         #[extrinsic_call]
-        claim(RawOrigin::Signed(client.clone()), to.clone(), client);
+        claim(RawOrigin::Signed(caller), to.clone(), client);
         assert_eq!(T::Currency::total_balance(&to), amount);
         Ok(())
     }

@@ -33,6 +33,16 @@
 //! and the agenda entry. A finished job leaves a receipt among the last `MaxReceipts` and nothing else.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(any(test, feature = "runtime-benchmarks")),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
 
 extern crate alloc;
 // The shared test world names the pallets by their crates; in this crate's own tests one of them is this one.
@@ -40,6 +50,7 @@ extern crate alloc;
 extern crate self as pallet_assay_jobs;
 
 #[cfg(all(test, feature = "runtime-benchmarks"))]
+#[allow(dead_code, unused_imports)] // benchmarks use a part of it
 #[path = "../../testing/src/lib.rs"]
 mod bench_world;
 #[cfg(feature = "runtime-benchmarks")]
@@ -58,6 +69,8 @@ pub use pallet::*;
 pub use types::*;
 pub use weights::WeightInfo;
 
+// The macro itself expects what it has checked.
+#[allow(clippy::expect_used)]
 #[frame::pallet]
 pub mod pallet {
     use super::*;
@@ -201,6 +214,7 @@ pub mod pallet {
     #[pallet::genesis_build]
     impl<T: Config> BuildGenesisConfig for GenesisConfig<T> {
         fn build(&self) {
+            #[allow(clippy::panic)]
             if let Err(why) = self.params.validate() {
                 // Building a genesis is the one place where refusing means stopping: the text says what to change.
                 panic!("jobs.params: {why}");

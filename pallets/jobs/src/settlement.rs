@@ -221,7 +221,7 @@ impl<T: Config> Pallet<T> {
     fn keep_receipt(receipt: &Receipt) {
         let size = u64::from(T::MaxReceipts::get().max(1));
         let written = ReceiptsWritten::<T>::get();
-        let place = (written % size) as u32;
+        let place = written.checked_rem(size).unwrap_or_default() as u32;
         if let Some(oldest) = ReceiptRing::<T>::get(place) {
             Receipts::<T>::remove(oldest);
         }

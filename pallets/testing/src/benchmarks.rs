@@ -62,6 +62,8 @@ impl pallet_assay_verification::benchmarking::BenchmarkHelper for Helper {
 pub fn bench_ext() -> frame::testing_prelude::TestState {
     use polkadot_sdk::sp_keystore::{testing::MemoryKeystore, KeystoreExt};
     let mut ext = Setup::default().build();
+    // A benchmark starts from what is committed, again for every size.
+    ext.commit_all().expect("the world is a state");
     ext.register_extension(KeystoreExt::new(MemoryKeystore::new()));
     ext
 }

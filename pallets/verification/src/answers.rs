@@ -135,7 +135,7 @@ impl<T: Config> Pallet<T> {
             return Ok(0);
         };
         ensure!(n > 1, Error::<T>::HandoffUnexpected);
-        let upstream = (usize::from(at.stage).saturating_add(n).saturating_sub(1)) % n;
+        let upstream = upstream_of(usize::from(at.stage), n);
         let producer = job.stages.get(upstream).ok_or(Error::<T>::NoSuchStage)?;
         ensure!(handoff.n_rows > 0 && handoff.n_rows <= positions(job).1, Error::<T>::RowsNotDue);
         let ctx = work_ctx::<T>(job, upstream as u8, Role::Executor);
@@ -210,6 +210,11 @@ fn kind_of(answer: &Answer) -> AnswerKind {
         Answer::Reveal { .. } => AnswerKind::Reveal,
         Answer::Vote { .. } => AnswerKind::Vote,
     }
+}
+
+/// The stage before this one in a ring of `n`.
+pub(crate) fn upstream_of(stage: usize, n: usize) -> usize {
+    stage.checked_sub(1).unwrap_or(n.saturating_sub(1))
 }
 
 /// Length of a job's prompt.

@@ -12,9 +12,15 @@ impl<T: Config> Pallet<T> {
     /// Remembers the author of the block being executed, in the place of the oldest one.
     pub(crate) fn note_author(block: u32) {
         if let Some((controller, vrf)) = T::AuthorVrf::current() {
-            let place = block % T::BeaconDepth::get().max(1);
-            Authors::<T>::insert(place, Author { block, controller, vrf });
+            Authors::<T>::insert(Self::place_of(block), Author { block, controller, vrf });
         }
+    }
+}
+
+impl<T: Config> Pallet<T> {
+    /// Where the ring keeps a block's author.
+    pub(crate) fn place_of(block: u32) -> u32 {
+        block.checked_rem(T::BeaconDepth::get()).unwrap_or_default()
     }
 }
 
@@ -29,7 +35,7 @@ impl<T: Config> Beacon for Pallet<T> {
             if vrfs.len() >= usize::from(wanted) {
                 break;
             }
-            match Authors::<T>::get(block % depth) {
+            match Authors::<T>::get(Self::place_of(block)) {
                 Some(a) if a.block == block && !except.contains(&a.controller) && seen.insert(a.controller.clone()) => {
                     vrfs.push(a.vrf)
                 }

@@ -34,6 +34,16 @@
 //! **A lie hides no fault and a fault hides no lie:** an offender is reported once per role and stage, with the worst of it.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(any(test, feature = "runtime-benchmarks")),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
 
 extern crate alloc;
 // The shared test world names the pallets by their crates; in this crate's own tests one of them is this one.
@@ -44,6 +54,7 @@ mod answers;
 pub mod arbiter;
 mod beacon_impl;
 #[cfg(all(test, feature = "runtime-benchmarks"))]
+#[allow(dead_code, unused_imports)] // benchmarks use a part of it
 #[path = "../../testing/src/lib.rs"]
 mod bench_world;
 #[cfg(feature = "runtime-benchmarks")]
@@ -63,6 +74,8 @@ pub use pallet::*;
 pub use types::*;
 pub use weights::WeightInfo;
 
+// The macro itself expects what it has checked.
+#[allow(clippy::expect_used)]
 #[frame::pallet]
 pub mod pallet {
     use super::*;

@@ -1,6 +1,10 @@
 //! From the first commit to the last, and what the ring of roots proves (protocol section 5.1).
 
-use crate::{answers::work_ctx, pallet::*, types::*};
+use crate::{
+    answers::{upstream_of, work_ctx},
+    pallet::*,
+    types::*,
+};
 use alloc::vec::Vec;
 use assay_primitives::{
     market,
@@ -79,10 +83,10 @@ impl<T: Config> Pallet<T> {
 
     /// Executors on both sides of every gap in the ring.
     fn both_sides(job: &OpenJob, stages: &[Stage]) -> Vec<AccountId> {
-        let n = stages.len().max(1);
+        let n = stages.len();
         let mut sides = Vec::new();
         for s in (0..stages.len()).filter(|s| stages.get(*s).is_some_and(|stage| stage.blocked)) {
-            let upstream = s.saturating_add(n).saturating_sub(1) % n;
+            let upstream = upstream_of(s, n);
             if stages.get(upstream).is_some_and(|u| !u.blocked) {
                 sides.extend([upstream, s].iter().filter_map(|i| job.stages.get(*i)).map(|a| a.executor.clone()));
             }
@@ -103,7 +107,7 @@ impl<T: Config> Pallet<T> {
             return faults;
         }
         for s in 0..n {
-            let upstream = s.saturating_add(n).saturating_sub(1) % n;
+            let upstream = upstream_of(s, n);
             let commit = |i: usize| stages.get(i).and_then(|stage| stage.commit.as_ref());
             let (Some(received), Some(sent)) = (commit(s), commit(upstream)) else { continue };
             let due = if s == 0 { all_ids } else { rows };

@@ -42,8 +42,10 @@ impl<T: Config> Pallet<T> {
         ensure!(Electorates::<T>::iter_keys().all(|key| belongs(&key)), "2: an electorate without an attempt");
         ensure!(Disputes::<T>::iter_keys().all(|key| belongs(&key)), "2: a dispute without an attempt");
         ensure!(Outputs::<T>::iter_keys().all(|job| belongs(&(job, 0))), "2: an output without an attempt");
-        let depth = T::BeaconDepth::get();
-        ensure!(Authors::<T>::iter().all(|(place, a)| a.block % depth == place), "6: an author in a wrong place");
+        ensure!(
+            Authors::<T>::iter().all(|(place, a)| Self::place_of(a.block) == place),
+            "6: an author in a wrong place"
+        );
         Ok(())
     }
 }
