@@ -336,6 +336,12 @@ impl StageRun {
             if !handoff.last || handoff.n_rows != self.input.len() {
                 continue;
             }
+            // Only the id that it draws tells the last stage where generation ends, while its upstream knows which position
+            // is the last that it can be asked for: draw first, then judge.
+            if self.total.is_none() && self.is_last() && self.fed < handoff.n_rows {
+                self.ahead.insert(handoff.n_rows, handoff);
+                return;
+            }
             if !self.is_first() && !self.is_last() {
                 self.total = Some(handoff.n_rows);
             }
@@ -355,7 +361,7 @@ impl StageRun {
         match self.total {
             Some(total) if self.is_first() => n == total + 1,
             Some(total) => n == total && (t_in..t_in + self.spec.max_new).contains(&n),
-            // The first and the last stage learn the end from the ids; a final handoff before that is early.
+            // Every row is computed and no end was drawn: it comes too early.
             None => false,
         }
     }

@@ -44,7 +44,7 @@ pub async fn models(chain: &Chain, out: Out) -> Result<()> {
 /// `assay providers`.
 pub async fn providers(chain: &Chain, out: Out) -> Result<()> {
     for p in chain.providers().await? {
-        let peer = bs58::encode(&p.peer).into_string();
+        let peer = String::from_utf8_lossy(&p.peer).into_owned();
         out.event(json!({
             "event": "provider", "controller": p.controller.to_string(), "worker": p.worker.to_string(), "peer": peer,
             "active": p.active, "bond": p.bond.to_string(), "free": p.free.to_string(), "penaltyPermille": p.penalty_permille,
