@@ -2,7 +2,7 @@
 
 use crate::*;
 use alloc::{vec, vec::Vec};
-use assay_primitives::{traits::Market, *};
+use assay_primitives::*;
 use frame::{
     benchmarking::prelude::*,
     deps::frame_support::weights::WeightMeter,
@@ -153,27 +153,6 @@ mod benches {
             Pallet::<T>::dispatch_again(job);
         }
         assert_eq!(Jobs::<T>::get(job).map(|j| j.attempt), Some(1));
-        Ok(())
-    }
-
-    #[benchmark]
-    fn settle(s: Linear<1, MAX_STAGES>) -> Result<(), BenchmarkError> {
-        let (_, job) = open::<T>(s, 4, 3)?;
-        // Every payment goes to another account, and every seat that a stage can have is taken.
-        let proofs = (0..s)
-            .map(|stage| {
-                let checkers =
-                    (0..MAX_SEATS).map(|c| rich::<T>("checker", stage.saturating_mul(MAX_SEATS).saturating_add(c)));
-                (Some(H256::repeat_byte(stage as u8)), checkers.collect())
-            })
-            .collect();
-        let output = BoundedVec::truncate_from(vec![1; MAX_NEW_TOKENS as usize]);
-        let assurance = Assurance { k: 16, beacon_authors: 3, overlap: false, relaxed: false, escalated: false };
-        #[block]
-        {
-            Pallet::<T>::settle(job, output, proofs, assurance)?;
-        }
-        assert!(Receipts::<T>::contains_key(job) && Pallet::<T>::open_job(job).is_none());
         Ok(())
     }
 

@@ -81,8 +81,9 @@ impl<T: Config> Pallet<T> {
             check_budget,
             excluded: Default::default(),
         };
+        let holders = matched.iter().map(|m| m.looked_at).max().unwrap_or(MAX_HOLDERS);
         Self::assign(hash, job, &spec, &params, &checked.work, matched)?;
-        Ok(Some(T::WeightInfo::submit(stages, MAX_HOLDERS)).into())
+        Ok(Some(T::WeightInfo::submit(stages, holders)).into())
     }
 
     /// What the escrow holds for the checkers of one attempt.

@@ -20,6 +20,8 @@ pub(crate) struct Match {
     pub assignment: StageAssignment,
     /// Work units per tick that its ask promises.
     pub rate: WorkUnits,
+    /// Holders that were looked at: what matching the stage cost.
+    pub looked_at: u32,
 }
 
 /// A holder that could take a stage, whoever takes the others.
@@ -27,6 +29,12 @@ struct Candidate {
     holder: Holder,
     /// Bond that nothing claims yet.
     free: Balance,
+}
+
+/// Everyone who could take a stage, out of so many.
+struct Pool {
+    looked_at: u32,
+    candidates: Vec<Candidate>,
 }
 
 /// What an auction needs to know of a job.
@@ -51,10 +59,10 @@ impl<T: Config> Pallet<T> {
     /// A controller gets a second stage only where nobody else is left, because one machine in two stages halves what
     /// sharding is for and makes checkers scarcer. Stages with the fewest candidates choose first.
     fn match_each(order: &Order<'_>) -> Vec<Result<Match, NoMatch>> {
-        let candidates: Vec<Result<Vec<Candidate>, NoMatch>> =
+        let candidates: Vec<Result<Pool, NoMatch>> =
             order.spans.iter().zip(order.work).map(|(span, work)| Self::candidates(order, *span, work)).collect();
         let mut turn: Vec<usize> = (0..candidates.len()).collect();
-        turn.sort_by_key(|s| candidates.get(*s).map_or(0, |c| c.as_ref().map_or(0, Vec::len)));
+        turn.sort_by_key(|s| candidates.get(*s).map_or(0, |c| c.as_ref().map_or(0, |pool| pool.candidates.len())));
 
         let mut claimed: BTreeMap<AccountId, Balance> = BTreeMap::new();
         let mut awards: BTreeMap<usize, Match> = BTreeMap::new();
@@ -83,9 +91,10 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Everyone who could take this stage alone. The first thing that rules everybody out is the reason.
-    fn candidates(order: &Order<'_>, span: Span, work: &StageWork) -> Result<Vec<Candidate>, NoMatch> {
+    fn candidates(order: &Order<'_>, span: Span, work: &StageWork) -> Result<Pool, NoMatch> {
         let Order { spec, params, .. } = order;
         let holders = T::Providers::holders(&SpanKey { model: spec.model, span });
+        let looked_at = holders.len() as u32;
         if holders.is_empty() {
             return Err(NoMatch::NoHolder);
         }
@@ -120,7 +129,7 @@ impl<T: Config> Pallet<T> {
         if backed.is_empty() {
             return Err(NoMatch::Exposure);
         }
-        Ok(backed)
+        Ok(Pool { looked_at, candidates: backed })
     }
 
     /// Auctions one stage, given what this job claimed of each bond already.
@@ -128,13 +137,14 @@ impl<T: Config> Pallet<T> {
         order: &Order<'_>,
         span: Span,
         work: &StageWork,
-        pool: &[Candidate],
+        pool: &Pool,
         claimed: &BTreeMap<AccountId, Balance>,
     ) -> Result<Match, NoMatch> {
         let Order { spec, params, job, .. } = order;
         let cap = params.base_price.min(spec.max_price);
         let need = Self::backing_at(order, work, cap).ok_or(NoMatch::Exposure)?;
         let backed: Vec<&Candidate> = pool
+            .candidates
             .iter()
             .filter(|c| {
                 let taken = claimed.get(&c.holder.controller).copied().unwrap_or_default();
@@ -168,6 +178,7 @@ impl<T: Config> Pallet<T> {
                 backing,
             },
             rate: winner.holder.ask.rate,
+            looked_at: pool.looked_at,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{pallet::*, WeightInfo};
 use assay_primitives::{
-    traits::{Market, Verifier},
+    traits::{Market, ModelDirectory, Verifier},
     JobHash, JobPhase, RefundReason, MAX_HOLDERS, MAX_STAGES,
 };
 use frame::{deps::frame_support::weights::WeightMeter, prelude::*};
@@ -26,7 +26,7 @@ impl<T: Config> Pallet<T> {
             match Agenda::<T>::iter_key_prefix(cursor).next() {
                 None => cursor = cursor.saturating_add(1),
                 Some(hash) => {
-                    if meter.try_consume(Self::expire_weight()).is_err() {
+                    if meter.try_consume(Self::expire_weight(hash)).is_err() {
                         break;
                     }
                     Self::expire(hash);
@@ -53,10 +53,21 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// The most that one entry of the agenda can cost.
-    fn expire_weight() -> Weight {
-        T::WeightInfo::redispatch(MAX_STAGES, MAX_HOLDERS)
-            .max(T::Verifier::due_weight().saturating_add(T::WeightInfo::settle(MAX_STAGES)))
+    /// The most that this entry of the agenda can cost.
+    fn expire_weight(hash: JobHash) -> Weight {
+        match Self::load(hash) {
+            Ok((job, _)) if job.phase != JobPhase::Requeue => T::Verifier::due_weight(),
+            Ok((_, spec)) => {
+                let stages = T::Models::template(spec.model, spec.template).map_or(0, |spans| spans.len());
+                T::WeightInfo::redispatch(stages as u32, MAX_HOLDERS)
+            }
+            Err(_) => Weight::zero(),
+        }
+    }
+
+    /// The most that any entry can cost.
+    fn dearest_entry() -> Weight {
+        T::WeightInfo::redispatch(MAX_STAGES, MAX_HOLDERS).max(T::Verifier::due_weight())
     }
 
     /// What must hold of the configuration.
@@ -65,9 +76,9 @@ impl<T: Config> Pallet<T> {
         assert!(T::MaxReceipts::get() > 0, "MaxReceipts must be positive");
         let block = <T as frame_system::Config>::BlockWeights::get().max_block;
         assert!(
-            Self::expire_weight().ref_time() < block.ref_time() / 2,
+            Self::dearest_entry().ref_time() < block.ref_time() / 2,
             "one agenda entry must fit into half a block, or a due job would never move: {} of {}",
-            Self::expire_weight().ref_time(),
+            Self::dearest_entry().ref_time(),
             block.ref_time(),
         );
     }

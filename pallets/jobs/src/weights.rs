@@ -19,8 +19,6 @@ pub trait WeightInfo {
     fn agenda_next() -> Weight;
     /// The next attempt of a job with `s` stages whose spans have `h` holders each, or its refund.
     fn redispatch(s: u32, h: u32) -> Weight;
-    /// Settling a job of `s` stages, every one with as many checkers as can be.
-    fn settle(s: u32) -> Weight;
 }
 
 /// Counted by hand. Per holder and stage: the ask with its capacity, the provider and its bond ledger, at the auction and
@@ -57,14 +55,6 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     fn redispatch(s: u32, h: u32) -> Weight {
         Self::submit(s, h)
     }
-    fn settle(s: u32) -> Weight {
-        // Per stage one executor and up to 16 checkers: two balances, one reputation, one backing and one slot each.
-        let s = u64::from(s);
-        Weight::from_parts(150 * MICROS, 16_384)
-            .saturating_add(Weight::from_parts(17 * 45 * MICROS, 8_192).saturating_mul(s))
-            .saturating_add(T::DbWeight::get().reads_writes(14, 14))
-            .saturating_add(T::DbWeight::get().reads_writes(17 * 5, 17 * 5).saturating_mul(s))
-    }
 }
 
 impl WeightInfo for () {
@@ -87,9 +77,6 @@ impl WeightInfo for () {
         Weight::zero()
     }
     fn redispatch(_: u32, _: u32) -> Weight {
-        Weight::zero()
-    }
-    fn settle(_: u32) -> Weight {
         Weight::zero()
     }
 }

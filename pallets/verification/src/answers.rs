@@ -22,9 +22,16 @@ impl<T: Config> Pallet<T> {
         for answer in answers {
             let at = answer.at();
             let kind = kind_of(&answer);
-            let (stages, ids) = Self::size_of(&at, &answer);
-            weight = weight.saturating_add(Self::item_weight(kind, stages, ids));
+            let ids = Self::ids_to_hash(&answer);
+            let (stages, taking_part) = Self::size_of(at.job);
             let result = with_storage_layer(|| Self::judge(&worker, answer));
+            weight = weight.saturating_add(Self::item_weight(kind, stages, ids));
+            let (_, now) = Self::size_of(at.job);
+            if now == 0 {
+                weight = weight.saturating_add(T::WeightInfo::conclude(taking_part));
+            } else if now > taking_part {
+                weight = weight.saturating_add(T::WeightInfo::seat(MAX_HOLDERS, now.saturating_sub(taking_part)));
+            }
             all_count &= result.is_ok();
             Self::deposit_event(Event::Answered { at, worker: worker.clone(), kind, result });
         }
@@ -41,10 +48,20 @@ impl<T: Config> Pallet<T> {
                 }
                 _ => 0,
             };
-            sum.saturating_add(Self::item_weight(kind_of(answer), MAX_STAGES, ids))
+            sum.saturating_add(Self::item_weight(kind_of(answer), MAX_STAGES, ids)).saturating_add(match answer {
+                // Checkers come after the commits.
+                Answer::Commit { .. } | Answer::Blocked { .. } => T::WeightInfo::conclude(MAX_STAGES),
+                _ => Self::dearest_end(),
+            })
         })
     }
 
+    /// Ending the attempt with the most stages and checkers.
+    pub(crate) fn dearest_end() -> Weight {
+        T::WeightInfo::conclude(MAX_SEATS.saturating_add(1).saturating_mul(MAX_STAGES))
+    }
+
+    /// An answer alone, whatever it sets off.
     fn item_weight(kind: AnswerKind, stages: u32, ids: u32) -> Weight {
         match kind {
             AnswerKind::Commit => T::WeightInfo::commit(stages, ids),
@@ -55,17 +72,22 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// Stages of the job, and ids that a commit makes the chain hash.
-    fn size_of(at: &StageRef, answer: &Answer) -> (u32, u32) {
-        let stages = Attempts::<T>::get(at.job).map_or(0, |a| u32::from(a.stages));
-        let ids = match answer {
-            Answer::Commit { commitment: StageCommitment { output: Some(output), .. }, .. } => {
+    /// Stages of the job's attempt, and executors and checkers who take part in it; 0 if there is none.
+    fn size_of(job: JobHash) -> (u32, u32) {
+        let stages = Attempts::<T>::get(job).map_or(0, |a| a.stages);
+        let seats: usize = (0..stages).filter_map(|s| Stages::<T>::get(job, s)).map(|s| s.seats.len()).sum();
+        (stages.into(), u32::from(stages).saturating_add(seats as u32))
+    }
+
+    /// Ids that a commit makes the chain hash.
+    fn ids_to_hash(answer: &Answer) -> u32 {
+        match answer {
+            Answer::Commit { at, commitment: StageCommitment { output: Some(output), .. } } => {
                 let prompt = T::Market::open_job(at.job).map_or(0, |job| input_len(&job));
                 prompt.saturating_add(output.len() as u32)
             }
             _ => 0,
-        };
-        (stages, ids)
+        }
     }
 
     fn judge(worker: &AccountId, answer: Answer) -> DispatchResult {

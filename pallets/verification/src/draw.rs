@@ -28,7 +28,9 @@ impl<T: Config> Pallet<T> {
             if Self::beacon_vrfs(&job, false).is_none() {
                 continue;
             }
-            if meter.try_consume(T::WeightInfo::draw(job.stages.len() as u32)).is_err() {
+            let holders = Electorates::<T>::decode_len(hash, 0).unwrap_or_default() as u32;
+            let each = T::WeightInfo::seat(holders, job.spec.mode.k().into());
+            if meter.try_consume(each.saturating_mul(job.stages.len() as u64)).is_err() {
                 break;
             }
             // Without enough checkers it waits: capacity may free up before the window ends.

@@ -82,6 +82,8 @@ impl<T: Config> Verifier for Pallet<T> {
     }
 
     fn due_weight() -> Weight {
-        T::WeightInfo::due(MAX_STAGES)
+        // A phase that ends either seats more checkers everywhere, or ends the attempt.
+        let seats = T::WeightInfo::seat(MAX_HOLDERS, MAX_SEATS).saturating_mul(MAX_STAGES.into());
+        T::WeightInfo::check(MAX_STAGES).saturating_add(Self::dearest_end().max(seats))
     }
 }

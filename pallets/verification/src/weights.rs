@@ -7,45 +7,30 @@ use frame::weights_prelude::*;
 pub trait WeightInfo {
     /// A batch, without its items.
     fn answer() -> Weight;
-    /// A commit that makes the chain hash `i` ids, and what the last commit of an attempt sets off.
+    /// A commit that makes the chain hash `i` ids.
     fn commit(s: u32, i: u32) -> Weight;
-    /// A `Blocked`, and what the last answer of an attempt sets off.
+    /// A `Blocked`.
     fn blocked(s: u32) -> Weight;
-    /// A check, with extra seats drawn.
+    /// A check.
     fn check(s: u32) -> Weight;
-    /// A root that settles the job.
+    /// A root.
     fn reveal(s: u32) -> Weight;
     /// A vote.
     fn vote(s: u32) -> Weight;
+    /// Ending an attempt in which `p` executors and checkers took part: faults, payments, backings, slots.
+    fn conclude(p: u32) -> Weight;
+    /// Drawing up to `c` checkers of one stage from `h` holders.
+    fn seat(h: u32, c: u32) -> Weight;
     /// Remembering the author of a block.
     fn note_author() -> Weight;
     /// Looking whether a job can be drawn.
     fn draw_probe() -> Weight;
-    /// Drawing the checkers of all stages.
-    fn draw(s: u32) -> Weight;
-    /// Whatever follows when a phase ends.
-    fn due(s: u32) -> Weight;
 }
 
 /// Counted by hand.
 pub struct SubstrateWeight<T>(PhantomData<T>);
 
 const MICROS: u64 = 1_000_000;
-
-impl<T: frame_system::Config> SubstrateWeight<T> {
-    /// Settling or failing: per stage an executor and up to 16 checkers, each with a payment, a backing and a slot.
-    fn conclude(s: u64) -> Weight {
-        Weight::from_parts(200 * MICROS, 16_384)
-            .saturating_add(Weight::from_parts(17 * 50 * MICROS, 8_192).saturating_mul(s))
-            .saturating_add(T::DbWeight::get().reads_writes(16, 16))
-            .saturating_add(T::DbWeight::get().reads_writes(17 * 6, 17 * 6).saturating_mul(s))
-    }
-
-    /// Walking over up to 64 holders of a span, with the bonds of all.
-    fn holders(s: u64) -> Weight {
-        Weight::from_parts(64 * 5 * MICROS, 32_768).saturating_add(T::DbWeight::get().reads(64 * 4)).saturating_mul(s)
-    }
-}
 
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     fn answer() -> Weight {
@@ -55,47 +40,50 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
         // One signature; two hashes per id.
         Weight::from_parts(120 * MICROS, 16_384)
             .saturating_add(Weight::from_parts(2 * MICROS, 4).saturating_mul(i.into()))
-            .saturating_add(T::DbWeight::get().reads_writes(8, 6))
+            .saturating_add(T::DbWeight::get().reads_writes(8, 7))
             .saturating_add(T::DbWeight::get().reads(1).saturating_mul(s.into()))
-            .saturating_add(if i > 0 { Self::conclude(s.into()) } else { Weight::zero() })
     }
     fn blocked(s: u32) -> Weight {
         Weight::from_parts(50 * MICROS, 16_384)
             .saturating_add(T::DbWeight::get().reads_writes(6, 4))
-            .saturating_add(Self::conclude(s.into()))
+            .saturating_add(T::DbWeight::get().reads(1).saturating_mul(s.into()))
     }
     fn check(s: u32) -> Weight {
         Weight::from_parts(60 * MICROS, 16_384)
-            .saturating_add(T::DbWeight::get().reads_writes(6, 4))
+            .saturating_add(T::DbWeight::get().reads_writes(6, 5))
             .saturating_add(T::DbWeight::get().reads_writes(1, 1).saturating_mul(s.into()))
-            .saturating_add(Self::holders(1))
-            .saturating_add(T::DbWeight::get().reads_writes(16, 16))
     }
     fn reveal(s: u32) -> Weight {
-        // Up to 64 digests are recomputed.
+        // Up to 64 digests are recomputed, each against what was opened.
         Weight::from_parts((60 + 64 * 3) * MICROS, 16_384)
-            .saturating_add(T::DbWeight::get().reads_writes(8, 4))
-            .saturating_add(Self::conclude(s.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(8, 5))
+            .saturating_add(T::DbWeight::get().reads(1).saturating_mul(s.into()))
     }
     fn vote(s: u32) -> Weight {
         Weight::from_parts((60 + 64 * 3) * MICROS, 16_384)
             .saturating_add(T::DbWeight::get().reads_writes(10, 4))
             .saturating_add(T::DbWeight::get().reads(1).saturating_mul(s.into()))
     }
+    fn conclude(p: u32) -> Weight {
+        Weight::from_parts(200 * MICROS, 16_384)
+            .saturating_add(Weight::from_parts(50 * MICROS, 1_024).saturating_mul(p.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(16, 16))
+            .saturating_add(T::DbWeight::get().reads_writes(6, 6).saturating_mul(p.into()))
+    }
+    fn seat(h: u32, c: u32) -> Weight {
+        // Per holder its ask, capacity and bond, twice; per checker a backing and a slot.
+        Weight::from_parts(40 * MICROS, 8_192)
+            .saturating_add(Weight::from_parts(5 * MICROS, 512).saturating_mul(h.into()))
+            .saturating_add(Weight::from_parts(15 * MICROS, 512).saturating_mul(c.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(4, 1))
+            .saturating_add(T::DbWeight::get().reads(4).saturating_mul(h.into()))
+            .saturating_add(T::DbWeight::get().reads_writes(3, 2).saturating_mul(c.into()))
+    }
     fn note_author() -> Weight {
         Weight::from_parts(20 * MICROS, 2_048).saturating_add(T::DbWeight::get().reads_writes(6, 1))
     }
     fn draw_probe() -> Weight {
         Weight::from_parts(60 * MICROS, 8_192).saturating_add(T::DbWeight::get().reads(24))
-    }
-    fn draw(s: u32) -> Weight {
-        Self::holders(s.into())
-            .saturating_add(Weight::from_parts(100 * MICROS, 8_192))
-            .saturating_add(T::DbWeight::get().reads_writes(6, 4))
-            .saturating_add(T::DbWeight::get().reads_writes(16 * 2, 16 * 2).saturating_mul(s.into()))
-    }
-    fn due(s: u32) -> Weight {
-        Self::draw(s).saturating_add(Self::conclude(s.into()))
     }
 }
 
@@ -118,16 +106,16 @@ impl WeightInfo for () {
     fn vote(_: u32) -> Weight {
         Weight::zero()
     }
+    fn conclude(_: u32) -> Weight {
+        Weight::zero()
+    }
+    fn seat(_: u32, _: u32) -> Weight {
+        Weight::zero()
+    }
     fn note_author() -> Weight {
         Weight::zero()
     }
     fn draw_probe() -> Weight {
-        Weight::zero()
-    }
-    fn draw(_: u32) -> Weight {
-        Weight::zero()
-    }
-    fn due(_: u32) -> Weight {
         Weight::zero()
     }
 }
