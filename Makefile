@@ -19,7 +19,7 @@ CARGO = . "$(ASSAY_CACHE)/env"; cargo
 
 step = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup build test lint specs demo bench
+.PHONY: help setup build test scenarios lint specs demo bench
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,14 +32,21 @@ build: setup ## Build the node, the command lines and the tests
 	$(call step,Build (the first time about 20 minutes on two cores))
 	@$(CARGO) build --locked $(SELECTION)
 
-test: setup ## Run all tests: unit and integration, multi-node, lint
+test: setup ## Run the tests: unit and integration, a network of four nodes, format
 	$(call step,Build for tests (the first time about 30 minutes on two cores))
 	@$(CARGO) build --locked $(UNDER_TEST)
 	$(call step,Tests)
 	@$(CARGO) test --locked $(UNDER_TEST) --no-fail-fast
 	$(call step,Multi-node tests)
-	@zombienet/run.sh "$(BIN)/assay-node"
-	@$(MAKE) --no-print-directory lint
+	@zombienet/run.sh "$(BIN)/assay-node" zombienet/smoke.zndsl zombienet/ten-prompts.zndsl
+	$(call step,Format)
+	@cargo fmt --all --check
+
+scenarios: setup ## Run the faulty peers on real networks: a wrong stage, a false dissent, a kill
+	$(call step,Build for tests)
+	@$(CARGO) build --locked $(UNDER_TEST)
+	$(call step,Scenarios)
+	@zombienet/run.sh "$(BIN)/assay-node" $(addprefix zombienet/,$(addsuffix .zndsl,corrupt false-dissent killed))
 
 lint: setup ## Check the format and the lints
 	$(call step,Format)
