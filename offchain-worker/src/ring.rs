@@ -336,9 +336,10 @@ impl StageRun {
             if !handoff.last || handoff.n_rows != self.input.len() {
                 continue;
             }
-            // Only the id that it draws tells the last stage where generation ends, while its upstream knows which position
-            // is the last that it can be asked for: draw first, then judge.
-            if self.total.is_none() && self.is_last() && self.fed < handoff.n_rows {
+            // Only the ids that it draws tell the last stage where generation ends, and the newest may have reached the others
+            // before it is noted here: it leaves from the inference thread. Draw first, then judge.
+            let drawing = self.fed < handoff.n_rows || self.engine.is_none();
+            if self.total.is_none() && self.is_last() && drawing {
                 self.ahead.insert(handoff.n_rows, handoff);
                 return;
             }

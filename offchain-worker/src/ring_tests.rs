@@ -196,6 +196,26 @@ fn handoff_that_ends_before_generation_does_breaks_the_last_stage() {
 }
 
 #[test]
+fn final_handoff_that_arrives_before_the_last_draw_is_noted_is_kept() {
+    let spec = toy::job_spec(&[1, 2, 3], 1, 0, 1);
+    let (mut first, mut last) = (stage(&spec, 2, 0), stage(&spec, 2, 1));
+    for packet in work(&mut first) {
+        give(&mut last, &packet);
+    }
+    // The inference thread has drawn the id and sent it on; the first stage answers before the draw is noted here.
+    let Work { mut engine, input, .. } = last.next_work().unwrap();
+    let drawn = engine.forward(&input).unwrap();
+    assert_eq!(first.accept(3, &drawn), Accepted::New);
+    let due = first.handoff_due().unwrap();
+    assert_eq!((due.n_rows, due.last), (3, true));
+    last.accept_handoff(handoff(due));
+    assert!(last.broken().is_none() && last.final_handoff().is_none());
+    last.computed(engine, drawn).unwrap();
+    assert_eq!(last.final_handoff().map(|handoff| handoff.n_rows), Some(3));
+    assert!(last.take_finished().is_some());
+}
+
+#[test]
 fn final_handoff_that_arrives_before_the_last_id_is_drawn_is_kept() {
     let spec = toy::job_spec(&[1, 2, 3], 1, 0, 1);
     let (mut first, mut last) = (stage(&spec, 2, 0), stage(&spec, 2, 1));
