@@ -56,7 +56,10 @@ impl<T: Config> Pallet<T> {
     /// The most that this entry of the agenda can cost.
     fn expire_weight(hash: JobHash) -> Weight {
         match Self::load(hash) {
-            Ok((job, _)) if job.phase != JobPhase::Requeue => T::Verifier::due_weight(),
+            // Nearly all of it is per stage; one stage more than there are makes up for the rest.
+            Ok((job, _)) if job.phase != JobPhase::Requeue => T::Verifier::due_weight()
+                .div(MAX_STAGES.into())
+                .saturating_mul((job.stages.len() as u64).saturating_add(1)),
             Ok((_, spec)) => {
                 let stages = T::Models::template(spec.model, spec.template).map_or(0, |spans| spans.len());
                 T::WeightInfo::redispatch(stages as u32, MAX_HOLDERS)

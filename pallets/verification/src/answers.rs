@@ -39,20 +39,25 @@ impl<T: Config> Pallet<T> {
         Ok(PostDispatchInfo { actual_weight: Some(weight), pays_fee })
     }
 
-    /// The most that a batch can cost, known from the call alone.
+    /// The most that a batch can cost.
+    ///
+    /// It depends on how many stages and checkers the jobs have, which one small read per answer tells: by the bounds alone no
+    /// block could hold more than a few answers that may settle a job.
     pub(crate) fn answers_weight(answers: &[Answer]) -> Weight {
         answers.iter().fold(T::WeightInfo::answer(), |sum, answer| {
+            let (stages, taking_part) = Self::size_of(answer.at().job);
             let ids = match answer {
-                Answer::Commit { commitment, .. } => {
-                    commitment.output.as_ref().map_or(0, |o| MAX_INPUT_IDS.saturating_add(o.len() as u32))
+                Answer::Commit { commitment: StageCommitment { output: Some(output), .. }, .. } => {
+                    MAX_INPUT_IDS.saturating_add(output.len() as u32)
                 }
                 _ => 0,
             };
-            sum.saturating_add(Self::item_weight(kind_of(answer), MAX_STAGES, ids)).saturating_add(match answer {
-                // Checkers come after the commits.
-                Answer::Commit { .. } | Answer::Blocked { .. } => T::WeightInfo::conclude(MAX_STAGES),
-                _ => Self::dearest_end(),
-            })
+            let end = T::WeightInfo::conclude(taking_part);
+            let follows = match answer {
+                Answer::Check { .. } => end.max(T::WeightInfo::seat(MAX_HOLDERS, MAX_SEATS)),
+                _ => end,
+            };
+            sum.saturating_add(Self::item_weight(kind_of(answer), stages, ids)).saturating_add(follows)
         })
     }
 
@@ -74,9 +79,9 @@ impl<T: Config> Pallet<T> {
 
     /// Stages of the job's attempt, and executors and checkers who take part in it; 0 if there is none.
     fn size_of(job: JobHash) -> (u32, u32) {
-        let stages = Attempts::<T>::get(job).map_or(0, |a| a.stages);
-        let seats: usize = (0..stages).filter_map(|s| Stages::<T>::get(job, s)).map(|s| s.seats.len()).sum();
-        (stages.into(), u32::from(stages).saturating_add(seats as u32))
+        Attempts::<T>::get(job)
+            .map(|a| (u32::from(a.stages), u32::from(a.stages).saturating_add(a.seats.into())))
+            .unwrap_or_default()
     }
 
     /// Ids that a commit makes the chain hash.

@@ -154,6 +154,7 @@ impl<T: Config> Pallet<T> {
             }
         }
         let count = seated.len() as u32;
+        attempt.seats = attempt.seats.saturating_add(count as u16);
         if count > 0 {
             Self::deposit_event(Event::Drawn { at, tranche, checkers: seated, authors: attempt.independent_authors });
         }

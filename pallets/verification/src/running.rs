@@ -99,9 +99,10 @@ impl<T: Config> Pallet<T> {
     /// A producer that signed one root over all the rows and committed to another has equivocated. The edge into the first
     /// stage is looked at before the others, because it fixes how many rows there are: until the last stage's count is
     /// confirmed by the handoff that it signed, it proves nothing about anybody else.
+    /// One fault per stage, the worse one.
     fn ring_faults(job: &OpenJob, stages: &[Stage]) -> Vec<RingFault> {
         let n = stages.len();
-        let mut faults = Vec::new();
+        let mut faults: Vec<RingFault> = Vec::new();
         let (Some(all_ids), Some(rows)) = (Self::rows_due(job, 0), Self::rows_due(job, 1)) else { return faults };
         if n < 2 {
             return faults;
@@ -114,11 +115,12 @@ impl<T: Config> Pallet<T> {
             let differs = received.in_rows == due && received.in_root != sent.out_root;
             if differs || s == 0 && received.in_rows > due {
                 let kind = OffenceKind::Equivocation;
+                faults.retain(|f| usize::from(f.stage) != upstream);
                 faults.push(RingFault { stage: upstream as u8, kind, witness: s as u8 });
                 if s == 0 {
                     return faults;
                 }
-            } else if received.in_rows != due {
+            } else if received.in_rows != due && !faults.iter().any(|f| usize::from(f.stage) == s) {
                 // It could have said `Blocked`: a commitment to less than everything is none.
                 faults.push(RingFault { stage: s as u8, kind: OffenceKind::NoCommit, witness: s as u8 });
             }

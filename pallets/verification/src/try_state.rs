@@ -9,7 +9,7 @@ impl<T: Config> Pallet<T> {
     /// 1. Every attempt belongs to an open job, is the one that the job is in, and has all its stages.
     /// 2. Stages, electorates, outputs, draws and disputes belong to such an attempt.
     /// 3. No controller holds two seats at a stage; no executor checks itself.
-    /// 4. A job waits for its draw exactly while it is in that phase; it has seats only after it.
+    /// 4. The count of seats is right. A job waits for its draw exactly while it is in that phase; it has seats only after it.
     /// 5. Disputes exist only while the job is escalated.
     /// 6. Remembered authors are in their place.
     pub fn do_try_state() -> Result<(), DispatchError> {
@@ -23,18 +23,21 @@ impl<T: Config> Pallet<T> {
             if job.phase == JobPhase::Drawing {
                 drawing.insert(hash);
             }
+            let mut seats = 0usize;
             for (s, assigned) in job.stages.iter().enumerate() {
                 let stage = Stages::<T>::get(hash, s as u8).ok_or("1: a stage is missing")?;
                 stage_keys.insert((hash, s as u8));
                 let seated: BTreeSet<_> = stage.seats.iter().map(|seat| &seat.controller).collect();
                 ensure!(seated.len() == stage.seats.len(), "3: two seats of one controller");
                 ensure!(!seated.contains(&assigned.executor), "3: an executor checks itself");
+                seats = seats.saturating_add(stage.seats.len());
                 let early = matches!(job.phase, JobPhase::Running | JobPhase::Drawing);
                 ensure!(!early || stage.seats.is_empty(), "4: seats before the draw");
                 ensure!(early || stage.commit.is_some(), "1: checked without a commitment");
                 let disputed = Disputes::<T>::contains_key(hash, s as u8);
                 ensure!(!disputed || job.phase == JobPhase::Escalated, "5: a dispute in another phase");
             }
+            ensure!(seats == usize::from(attempt.seats), "4: wrong count of seats");
         }
         ensure!(drawing == Drawing::<T>::iter_keys().collect(), "4: draws and phases differ");
         ensure!(stage_keys == Stages::<T>::iter_keys().collect(), "2: a stage without an attempt");

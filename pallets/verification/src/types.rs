@@ -16,6 +16,8 @@ pub struct Attempt {
     pub model: ModelId,
     /// How many stages it has.
     pub stages: u8,
+    /// Checkers seated so far, at all stages.
+    pub seats: u16,
     /// Block of the last commit, once all are in: the beacon counts from there.
     pub sealed: Option<u32>,
     /// VRF outputs that drew the checkers.

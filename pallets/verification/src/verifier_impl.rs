@@ -15,6 +15,7 @@ impl<T: Config> Verifier for Pallet<T> {
                 attempt: job.attempt,
                 model: job.spec.model,
                 stages: job.stages.len() as u8,
+                seats: 0,
                 sealed: None,
                 vrfs: Default::default(),
                 independent_authors: 0,

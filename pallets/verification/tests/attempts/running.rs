@@ -224,3 +224,23 @@ fn commit_to_part_of_the_rows_before_their_number_is_known_is_a_fault_of_its_aut
         assert_eq!(faults().len(), 1);
     });
 }
+
+#[test]
+fn equivocation_outweighs_a_lesser_fault_of_the_same_stage() {
+    Setup::with(6).build().execute_with(|| {
+        let job = submit(&client(0), spec(2, 2));
+        let backing = open(job).stages[1].backing;
+        let (root, rows) = in_root(&open(job), 1);
+        let early = handoff(&open(job), 0, rows - 1, root);
+        assert_ok!(commit(job, 1, |c| c.upstream = Some(early)));
+        let garbage = H256::repeat_byte(0xba);
+        let signed = handoff(&open(job), 1, rows, garbage);
+        assert_ok!(commit(job, 2, |c| {
+            c.in_root = garbage;
+            c.upstream = Some(signed);
+        }));
+        assert_ok!(commit_as(job, 0, 0));
+        assert_ok!(commit_as(job, 3, 0));
+        assert_eq!(faults(), vec![(1, controller(1), OffenceKind::Equivocation, backing)]);
+    });
+}
