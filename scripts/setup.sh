@@ -50,7 +50,7 @@ rust() {
     have cargo || die "there is no cargo: install Rust by rustup (https://rustup.rs), then run this again"
     local minor
     minor=$(rustc --version | sed -E 's/^rustc 1\.([0-9]+)\..*/\1/')
-    [ "$minor" -ge 88 ] || die "$(rustc --version) is too old: 1.88 or later is needed (rustup update stable)"
+    [ "$minor" -ge 89 ] || die "$(rustc --version) is too old: 1.89 or later is needed (rustup update stable)"
     local component
     for component in rustfmt clippy; do
         cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1 || {
