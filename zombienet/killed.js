@@ -22,7 +22,7 @@ async function run(node, networkInfo) {
   const before = await lib.bondOf(net, "Charlie");
   const params = (await api.call.inferenceApi.params()).toJSON();
 
-  const spec = await lib.specification(net, "The borrow checker", { maxNewTokens: 400 });
+  const spec = await lib.specification(net, "The borrow checker", { maxNewTokens: 400, extraTicks: 0 });
   const { job, assigned } = await lib.submit(net, lib.account("Eve"), spec);
   assert(assigned.stages.some((s) => s.executor.eq(lib.address("Charlie"))), "Charlie executes a stage");
   process.kill(pidOf(networkInfo, "charlie"), "SIGKILL");

@@ -9,8 +9,9 @@ use crate::{
     tx,
 };
 use assay_primitives::{
-    api::Quote, traits::ModelInfo, JobHash, JobInput, JobSpec, NoMatch, SamplingParams, VerificationMode,
-    MAX_NEW_TOKENS,
+    api::{Quote, StageQuote},
+    traits::ModelInfo,
+    JobHash, JobInput, JobSpec, NoMatch, SamplingParams, VerificationMode, MAX_NEW_TOKENS,
 };
 use codec::Decode;
 use serde_json::{json, Value};
@@ -235,7 +236,7 @@ fn show_quote(chain: &Chain, out: Out, spec: &JobSpec, quote: Option<Quote>) -> 
     out.event(json!({
         "event": "quote",
         "escrow": quote.escrow.to_string(),
-        "stages": quote.stages.iter().map(|(span, work, award)| json!({
+        "stages": quote.stages.iter().map(|StageQuote { span, work, award }| json!({
             "first": span.first, "end": span.end, "work": work,
             "executor": award.as_ref().ok().map(|(a, _)| a.to_string()),
             "price": award.as_ref().ok().map(|(_, p)| p.to_string()),
@@ -243,7 +244,7 @@ fn show_quote(chain: &Chain, out: Out, spec: &JobSpec, quote: Option<Quote>) -> 
         })).collect::<Vec<_>>(),
     }));
     out.say(format!("held at submission: {}", chain.token.show(quote.escrow)));
-    for (span, work, award) in &quote.stages {
+    for StageQuote { span, work, award } in &quote.stages {
         out.say(match award {
             Ok((executor, price)) => format!(
                 "  layers {}..{}  {work} work units  {executor} at {}",
@@ -265,7 +266,7 @@ fn with_reasons(error: Error, quote: Option<&Quote>) -> Error {
     let missing: Vec<_> = quote
         .stages
         .iter()
-        .filter_map(|(span, _, award)| {
+        .filter_map(|StageQuote { span, award, .. }| {
             award.as_ref().err().map(|r| format!("layers {}..{}: {r:?}", span.first, span.end))
         })
         .collect();

@@ -6,7 +6,7 @@ use alloc::{
     vec::Vec,
 };
 use assay_primitives::{
-    api::Quote,
+    api::{Quote, StageQuote},
     digest,
     market::{self, Bid, StageWork},
     traits::{BondManager, ProviderDirectory},
@@ -203,7 +203,11 @@ impl<T: Config> Pallet<T> {
         let stages = Self::match_each(&order)
             .into_iter()
             .zip(checked.spans.iter().zip(&checked.work))
-            .map(|(m, (span, work))| (*span, work.max, m.map(|m| (m.assignment.executor, m.assignment.price))))
+            .map(|(m, (span, work))| StageQuote {
+                span: *span,
+                work: work.max,
+                award: m.map(|m| (m.assignment.executor, m.assignment.price)),
+            })
             .collect();
         Ok(Quote { escrow, stages })
     }
@@ -214,7 +218,7 @@ impl<T: Config> Pallet<T> {
             .stages
             .into_iter()
             .enumerate()
-            .filter_map(|(stage, (_, _, outcome))| outcome.err().map(|why| (stage as u8, why)))
+            .filter_map(|(stage, quoted)| quoted.award.err().map(|why| (stage as u8, why)))
             .collect())
     }
 

@@ -40,7 +40,7 @@ extern crate alloc;
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
 #[cfg(any(test, feature = "runtime-benchmarks"))]
-mod fixtures;
+pub mod fixtures;
 mod impls;
 #[cfg(test)]
 mod mock;

@@ -56,6 +56,10 @@ impl pallet_assay_verification::benchmarking::BenchmarkHelper for Helper {
         assert_ok!(<Balances as fungible::Mutate<AccountId>>::mint_into(&who, Balance::MAX / 1_000));
         workers::submit(&who, JobSpec { model, ..spec })
     }
+
+    fn author() {
+        world::CurrentAuthor::<Test>::put((controller(0), [7; 32]));
+    }
 }
 
 /// The externalities of a benchmark: the usual world, and a keystore.

@@ -136,8 +136,19 @@ pub struct ProviderView {
 pub struct Quote {
     /// Held at submission.
     pub escrow: Balance,
-    /// Stage by stage: the layers, the most work, and the executor with its price, or the reason why there is none.
-    pub stages: Vec<(Span, WorkUnits, Result<(AccountId, Balance), NoMatch>)>,
+    /// Stage by stage.
+    pub stages: Vec<StageQuote>,
+}
+
+/// Who would run one stage.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
+pub struct StageQuote {
+    /// The layers.
+    pub span: Span,
+    /// The most work that the stage can take.
+    pub work: WorkUnits,
+    /// The executor and its price for one work unit, or the reason why there is none.
+    pub award: Result<(AccountId, Balance), NoMatch>,
 }
 
 /// What a worker owes, in one job.

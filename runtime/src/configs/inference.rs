@@ -74,6 +74,8 @@ impl pallet_assay_providers::Config for Runtime {
     type AskDeposit = AskDeposit;
     type PointPrice = PointPrice;
     type WeightInfo = pallet_assay_providers::weights::SubstrateWeight<Runtime>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = crate::benchmarks::InferenceWorld;
 }
 
 impl pallet_assay_staking::Config for Runtime {
@@ -160,6 +162,8 @@ impl pallet_assay_verification::Config for Runtime {
     type AuthorVrf = BabeVrf;
     type BeaconDepth = ConstU32<64>;
     type WeightInfo = pallet_assay_verification::weights::SubstrateWeight<Runtime>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = crate::benchmarks::InferenceWorld;
 }
 
 impl pallet_assay_slashing::Config for Runtime {
@@ -174,4 +178,6 @@ impl pallet_assay_slashing::Config for Runtime {
     type MemoryTicks = ConstU32<43_200>;
     type MaxRemembered = ConstU32<16_384>;
     type WeightInfo = pallet_assay_slashing::weights::SubstrateWeight<Runtime>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = crate::benchmarks::InferenceWorld;
 }

@@ -121,7 +121,7 @@ fn quote_is_what_submission_holds_and_assigns() {
         let job = submit(&client(0), spec(1, 3));
         assert_eq!(quote.escrow, Balances::balance_on_hold(&HoldReason::Escrow.into(), &client(0)));
         let assigned: Vec<_> = open(job).stages.iter().map(|a| (a.span, Ok((a.executor.clone(), a.price)))).collect();
-        let quoted: Vec<_> = quote.stages.into_iter().map(|(span, _, outcome)| (span, outcome)).collect();
+        let quoted: Vec<_> = quote.stages.into_iter().map(|q| (q.span, q.award)).collect();
         assert_eq!(quoted, assigned);
     });
 }

@@ -108,7 +108,7 @@ fn submit_unrelaxed_needs_twice_k_controllers_who_held_long_enough() {
     Setup { providers: 6, params }.build().execute_with(|| {
         unmatched(spec(1, 3), &[0, 1], NoMatch::NotVerifiable, Error::NotVerifiable);
         run_blocks(10);
-        assert!(Jobs::quote(spec(1, 3)).unwrap().stages.iter().all(|s| s.2.is_ok()));
+        assert!(Jobs::quote(spec(1, 3)).unwrap().stages.iter().all(|s| s.award.is_ok()));
         unmatched(spec(1, 4), &[0, 1], NoMatch::NotVerifiable, Error::NotVerifiable);
         submit(&client(0), spec(1, 3));
     });

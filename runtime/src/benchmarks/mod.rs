@@ -1,5 +1,9 @@
 //! Which pallets are benchmarked, for `frame-omni-bencher`.
 
+mod world;
+
+pub use world::InferenceWorld;
+
 use crate::*;
 use alloc::{string::String, vec::Vec};
 use polkadot_sdk::{
@@ -11,6 +15,12 @@ use polkadot_sdk::{
 };
 
 define_benchmarks!(
+    [pallet_assay_jobs, Jobs]
+    [pallet_assay_models, Models]
+    [pallet_assay_providers, Providers]
+    [pallet_assay_slashing, Slashing]
+    [pallet_assay_staking, Staking]
+    [pallet_assay_verification, Verification]
     [frame_system, SystemBench::<Runtime>]
     [frame_system_extensions, SystemExtensionsBench::<Runtime>]
     [pallet_balances, Balances]
