@@ -19,7 +19,7 @@ CARGO = . "$(ASSAY_CACHE)/env"; cargo
 
 step = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup build test scenarios lint specs demo bench
+.PHONY: help setup build test network lint specs demo bench weights
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,26 +32,25 @@ build: setup ## Build the node, the command lines and the tests
 	$(call step,Build (the first time about 20 minutes on two cores))
 	@$(CARGO) build --locked $(SELECTION)
 
-test: setup ## Run the tests: unit and integration, a network of four nodes, format
+test: setup ## Run the tests: unit and integration, networks of four nodes, format and lints
 	$(call step,Build for tests (the first time about 30 minutes on two cores))
 	@$(CARGO) build --locked $(UNDER_TEST)
 	$(call step,Tests)
 	@$(CARGO) test --locked $(UNDER_TEST) --no-fail-fast
 	$(call step,Multi-node tests)
-	@zombienet/run.sh "$(BIN)/assay-node" zombienet/smoke.zndsl zombienet/ten-prompts.zndsl
-	$(call step,Format)
-	@cargo fmt --all --check
+	@zombienet/run.sh "$(BIN)/assay-node"
+	@$(MAKE) --no-print-directory lint
 
-scenarios: setup ## Run the faulty peers on real networks: a wrong stage, a false dissent, a kill
+network: setup ## Run the multi-node tests alone, faulty peers included (one of them: SCENARIO=corrupt)
 	$(call step,Build for tests)
 	@$(CARGO) build --locked $(UNDER_TEST)
-	$(call step,Scenarios)
-	@zombienet/run.sh "$(BIN)/assay-node" $(addprefix zombienet/,$(addsuffix .zndsl,corrupt false-dissent killed))
+	$(call step,Multi-node tests)
+	@zombienet/run.sh "$(BIN)/assay-node" $(addprefix zombienet/,$(addsuffix .zndsl,$(SCENARIO)))
 
 lint: setup ## Check the format and the lints
 	$(call step,Format)
 	@cargo fmt --all --check
-	$(call step,Lints)
+	$(call step,Lints (the first time about 8 minutes on two cores))
 	@$(CARGO) clippy --locked $(UNDER_TEST) -- -D warnings
 
 specs: build ## Write chain-specs/ anew from the runtime's presets: a new genesis
@@ -65,6 +64,18 @@ demo: build ## Ask a local network of four validators: PROMPT="..." make demo
 	$(call step,Demo)
 	@BIN="$(BIN)" scripts/demo.sh
 
-bench: setup ## Measure the engine beside candle, and the cost of checking (quick: BENCH=demo)
-	$(call step,Benchmarks)
+bench: build ## Measure: engine beside candle, cost of checking, jobs on a network (a part: BENCH=demo, 1b or network)
+ifneq ($(BENCH),network)
+	$(call step,Engine)
 	@$(CARGO) bench --locked -p assay-engine --bench engine -- $(BENCH)
+endif
+ifeq ($(filter demo 1b,$(BENCH)),)
+	$(call step,Jobs on four validators)
+	@ASSAY_ENGINE="$(BIN)/assay-engine" ASSAY_REPORT="$(ASSAY_CACHE)/network-bench.txt" \
+		zombienet/run.sh "$(BIN)/assay-node" zombienet/bench/network.zndsl
+	@cat "$(ASSAY_CACHE)/network-bench.txt"
+endif
+
+weights: setup ## Measure the weights of our pallets and write them (some: PALLETS="jobs verification")
+	$(call step,Weights)
+	@scripts/weights.sh $(PALLETS)

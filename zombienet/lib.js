@@ -87,6 +87,9 @@ async function record(api) {
     stop,
     all,
     of: (kind) => all().filter((event) => kind.is(event)),
+    // Numbers of the blocks with such an event.
+    blocksOf: (kind, wanted) =>
+      [...blocks].filter(([, events]) => events.some((e) => kind.is(e) && wanted(e))).map(([number]) => number),
   };
 }
 

@@ -1,4 +1,6 @@
 //! The Assay node.
+// The SDK's errors, of the command line and of the service, are what they are.
+#![allow(clippy::result_large_err)]
 
 mod chain_spec;
 mod cli;

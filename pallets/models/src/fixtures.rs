@@ -46,7 +46,13 @@ pub fn bytes(header: &Header) -> HeaderBytes {
 /// Roots of as many entries as the header calls for.
 pub fn entries(header: &Header) -> EntryRoots {
     let n = header.entries().count().saturating_sub(1);
-    BoundedVec::truncate_from((0..n).map(|i| H256::from_low_u64_be(i as u64)).collect())
+    // Without `std`, H256 has no conversion from numbers.
+    let root = |i: usize| {
+        let mut bytes = [0; 32];
+        bytes[24..].copy_from_slice(&(i as u64).to_be_bytes());
+        H256(bytes)
+    };
+    BoundedVec::truncate_from((0..n).map(root).collect())
 }
 
 /// A template with cuts at these layers.
