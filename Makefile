@@ -1,5 +1,5 @@
-# `make help` lists what can be made. Everything is built once, with one profile and one feature set, into a cache outside
-# the clone, so that a fresh clone does not compile the dependencies again.
+# `make help` lists what can be made. Everything is built with one profile into a cache outside the clone, so that a fresh clone
+# does not compile the dependencies again. The nodes under test differ from those of `make build` in one feature of two crates.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

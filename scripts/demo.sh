@@ -74,6 +74,7 @@ printf '%s' "$PROMPT"
 
 if [ "${KEEP:-0}" = 1 ]; then
     printf '\ndemo: the network is up at %s; Ctrl-C stops it\n' "$url"
+    trap 'exit 0' INT TERM
     wait
 fi
 echo "demo: done"

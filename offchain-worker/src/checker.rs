@@ -253,8 +253,7 @@ impl Checkers {
         let outcome = match result {
             Ok(outcome) => outcome,
             Err(error) => {
-                log::error!(target: crate::LOG_TARGET, "job {:?}, stage {}: {error}", id.at.job, id.at.stage);
-                ctx.metrics.failed();
+                ctx.engine_failed(&id.at, &error);
                 task.state = State::Failed;
                 return None;
             }

@@ -309,6 +309,16 @@ impl Context {
         digest::commit(&work_ctx(self.genesis, at, spec, role), &identity.controller, root)
     }
 
+    /// The engine could not do its work. Weights that changed are the machine's own fault: whatever it computes from them would be
+    /// punished as a lie, so it stops signing.
+    pub fn engine_failed(&self, at: &StageRef, error: &EngineError) {
+        self.metrics.failed();
+        match error {
+            EngineError::Damaged { .. } => self.alarm.raise(format!("job {:?}, stage {}: {error}", at.job, at.stage)),
+            error => log::error!(target: crate::LOG_TARGET, "job {:?}, stage {}: {error}", at.job, at.stage),
+        }
+    }
+
     /// A refusal of the journal is the last line of defence: it means that this machine was about to contradict itself.
     pub fn refused(&self, error: SignError) {
         match error {

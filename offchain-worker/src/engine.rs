@@ -246,6 +246,14 @@ pub enum EngineError {
     /// The text or the ids cannot be converted.
     #[error("{0}")]
     Tokenizer(String),
+    /// The bytes of the package are no longer those that were checked at the start.
+    #[error("the package of model {model:?} changed under the running node: {problem}")]
+    Damaged {
+        /// The model.
+        model: ModelId,
+        /// Which file, and how.
+        problem: String,
+    },
     /// The task was given up.
     #[error("cancelled")]
     Cancelled,
@@ -300,7 +308,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Begins a stage.
     fn open(&self, spec: &StageSpec) -> Result<Box<dyn Stage>, EngineError>;
 
-    /// Re-executes a finished stage in one prefill, and returns the roots that an honest executor has, given this input.
+    /// Re-executes a finished stage in one prefill, and returns the roots that an honest executor has, given this input. With
+    /// the reference arithmetic, which decides whether somebody is accused, it first hashes the weights again.
     fn replay(&self, spec: &StageSpec, replay: Replay<'_>) -> Result<StageOutcome, EngineError>;
 
     /// Name of what computes, for status and metrics.

@@ -267,8 +267,7 @@ impl Executors {
                 }
             }
             Err(error) => {
-                log::error!(target: crate::LOG_TARGET, "job {:?}, stage {}: {error}", at.job, at.stage);
-                ctx.metrics.failed();
+                ctx.engine_failed(&at, &error);
                 run.phase = Phase::Failed;
             }
         }
@@ -468,8 +467,7 @@ impl Executors {
         let outcome = match result {
             Ok(outcome) => outcome,
             Err(error) => {
-                log::error!(target: crate::LOG_TARGET, "job {:?}, stage {}: {error}", at.job, at.stage);
-                ctx.metrics.failed();
+                ctx.engine_failed(&at, &error);
                 run.phase = Phase::Failed;
                 return;
             }
@@ -533,7 +531,7 @@ impl Executors {
                 ));
             }
             Err(error) => {
-                log::error!(target: crate::LOG_TARGET, "job {:?}, stage {}: {error}", at.job, at.stage);
+                ctx.engine_failed(&at, &error);
                 run.phase = Phase::Failed;
             }
         }

@@ -52,7 +52,7 @@ impl LocalEngine {
         let demo = assay_engine::demo::package().map_err(|e| engine(format!("the embedded demo model: {e}")))?;
         this.hold("demo".into(), demo)?;
         for dir in dirs {
-            let package = Package::open(dir).map_err(|e| engine(format!("model {}: {e}", dir.display())))?;
+            let package = Package::open_held(dir).map_err(|e| engine(format!("model {}: {e}", dir.display())))?;
             package.verify(None).map_err(|e| engine(format!("model {}: {e}", dir.display())))?;
             let name = dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into());
             this.hold(name, package)?;
@@ -77,7 +77,15 @@ impl LocalEngine {
             }
             None => None,
         };
-        log::info!(target: crate::LOG_TARGET, "holding model {} ({:?})", model.name, model.id);
+        let span = package.span();
+        if self.held.get(&model.id).is_some_and(|held| held.package.span().len() > span.len()) {
+            log::info!(target: crate::LOG_TARGET, "model {}: a larger part of the same model is held already", model.name);
+            return Ok(());
+        }
+        log::info!(
+            target: crate::LOG_TARGET,
+            "holding layers {}..{} of {} of model {} ({:?})", span.start, span.end, header.layers, model.name, model.id,
+        );
         self.held.insert(model.id, Held { package: Arc::new(package), tokenizer, model });
         Ok(())
     }
@@ -151,7 +159,15 @@ impl Engine for LocalEngine {
         let held = self.held(&spec.model)?;
         let setup = match replay.arithmetic {
             Arithmetic::Fast => &self.check,
-            Arithmetic::Reference => &self.reference,
+            Arithmetic::Reference => {
+                // Packages are mapped: a file that was overwritten, or memory that lost a bit, deceives both arithmetics alike.
+                let damaged = |e: assay_engine::package::PackageError| EngineError::Damaged {
+                    model: spec.model,
+                    problem: e.to_string(),
+                };
+                held.package.verify(Some(spec.model.0)).map_err(damaged)?;
+                &self.reference
+            }
         };
         let rows = match replay.rows {
             Some(Rows::Hidden { values, .. }) => Some(&values[..]),

@@ -9,7 +9,7 @@ const os = require("node:os");
 const lib = require("../lib.js");
 
 const PROMPT = "The borrow checker";
-const LONG = 512;
+const LONG = 448;
 const ALONE = 5;
 const SHORT = 32;
 const CROWD = 40;
@@ -60,7 +60,12 @@ async function ask(net, spec, nonce = -1) {
   const { job } = await lib.submit(net, lib.account("Eve"), spec, nonce);
   const included = net.head;
   const stream = await follow(net, begun, job);
-  const [settled] = net.log.blocksOf(net.api.events.jobs.Settled, (e) => e.data.job.toHex() === job);
+  // The stream may be ahead of the record of the blocks.
+  let settled;
+  await lib.until(`the block that settled ${job} is recorded`, () => {
+    [settled] = net.log.blocksOf(net.api.events.jobs.Settled, (e) => e.data.receipt.job.toHex() === job);
+    return settled !== undefined;
+  });
   return { job, included, settled, ...stream };
 }
 

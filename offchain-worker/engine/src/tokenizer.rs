@@ -47,6 +47,15 @@ pub enum TokenizerError {
     },
 }
 
+/// A tokenizer without the truncation and the padding that its file may ask for: they serve batches in
+/// training, and would silently shorten a prompt, or add to it.
+pub(crate) fn plain(json: &[u8]) -> tokenizers::Result<tokenizers::Tokenizer> {
+    let mut tokenizer = tokenizers::Tokenizer::from_bytes(json)?;
+    tokenizer.with_truncation(None)?;
+    tokenizer.with_padding(None);
+    Ok(tokenizer)
+}
+
 impl Tokenizer {
     /// The tokenizer of a package.
     pub fn load(package: &Package) -> Result<Self, TokenizerError> {
@@ -55,7 +64,7 @@ impl Tokenizer {
         if expected != found {
             return Err(TokenizerError::Digest { expected, found });
         }
-        let inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| TokenizerError::Malformed(e.to_string()))?;
+        let inner = plain(bytes).map_err(|e| TokenizerError::Malformed(e.to_string()))?;
         Ok(Self { inner, vocab: package.header().vocab })
     }
 
@@ -122,5 +131,29 @@ impl TextStream<'_> {
     fn window(&self) -> Result<(String, String), TokenizerError> {
         let before = self.tokenizer.decode(&self.ids[self.start..self.shown])?;
         Ok((before, self.tokenizer.decode(&self.ids[self.start..])?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn truncation_and_padding_of_the_file_are_ignored() {
+        let package = crate::demo::package().unwrap();
+        let mut json: serde_json::Value = serde_json::from_slice(package.tokenizer_json().unwrap()).unwrap();
+        json["truncation"] = serde_json::json!({
+            "direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0
+        });
+        json["padding"] = serde_json::json!({
+            "strategy": { "Fixed": 64 }, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0,
+            "pad_type_id": 0, "pad_token": "x"
+        });
+        let json = serde_json::to_vec(&json).unwrap();
+        let text = "The borrow checker and the lifetimes of references";
+        let ids = |tokenizer: &tokenizers::Tokenizer| tokenizer.encode(text, true).unwrap().get_ids().to_vec();
+        let expected = ids(&tokenizers::Tokenizer::from_bytes(package.tokenizer_json().unwrap()).unwrap());
+        assert_ne!(ids(&tokenizers::Tokenizer::from_bytes(&json).unwrap()), expected, "the file asks for them");
+        assert_eq!(ids(&plain(&json).unwrap()), expected);
     }
 }

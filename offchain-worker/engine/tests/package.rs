@@ -96,13 +96,13 @@ fn model_root_equals_the_definition() {
 }
 
 #[test]
-fn open_span_needs_only_its_own_files() {
+fn open_held_needs_only_the_files_of_the_layers_that_are_there() {
     let (_directory, path) = written(Header { flags: Flags::FINAL_NORM, ..llama() });
     let root = Package::open(&path).unwrap().model_root();
     for file in ["embed.bin", "layer-000.bin", "layer-003.bin", "final_norm.bin", "head.bin", "tokenizer.json"] {
         fs::remove_file(path.join(file)).unwrap();
     }
-    let package = Arc::new(Package::open_span(&path, 1, 3).unwrap());
+    let package = Arc::new(Package::open_held(&path).unwrap());
     package.verify(Some(root)).unwrap();
     assert!(package.tokenizer_json().is_none());
     let spec = StageSpec { first: 1, end: 3, prompt: [1].into(), max_new: 1, sampling: Sampling::GREEDY };
@@ -113,12 +113,19 @@ fn open_span_needs_only_its_own_files() {
         "{error}"
     );
 
-    let error = Package::open_span(&path, 1, 4).map(drop).unwrap_err();
-    assert!(matches!(error, PackageError::Missing { ref file } if file == "layer-003.bin"), "{error}");
-    for (first, end) in [(0, 5), (2, 2), (3, 1)] {
-        let error = Package::open_span(&path, first, end).map(drop).unwrap_err();
-        assert!(matches!(error, PackageError::Span { layers: 4, .. }), "{error}");
-    }
+    assert_eq!(package.span(), 1..3);
+
+    let missing = |file: &str| {
+        let error = Package::open_held(&path).map(drop).unwrap_err();
+        assert!(matches!(error, PackageError::Missing { file: ref named } if named == file), "{error}");
+    };
+    fs::rename(path.join("layer-002.bin"), path.join("layer-003.bin")).unwrap();
+    missing("layer-002.bin");
+    fs::remove_file(path.join("layer-001.bin")).unwrap();
+    // The last layer calls for what follows it.
+    missing("final_norm.bin");
+    fs::remove_file(path.join("layer-003.bin")).unwrap();
+    missing("embed.bin");
 }
 
 #[test]

@@ -4,10 +4,14 @@ use super::{
     toy,
     world::{blocks_until, FakeChain, FakeNet, Node},
 };
-use crate::{engine::Engine, local::LocalEngine};
+use crate::{
+    engine::{Arithmetic, Engine, EngineError, Replay, StageSpec},
+    local::LocalEngine,
+};
+use assay_engine::package::{entry_file, MANIFEST_FILE, TOKENIZER_FILE};
 use assay_primitives::{CheckVerdict, JobSpec, SamplingParams, Span};
 use polkadot_sdk::sc_network::PeerId;
-use std::sync::Arc;
+use std::{io::Write, sync::Arc};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,6 +61,48 @@ async fn the_demo_model_over_two_nodes_gives_what_one_process_gives() {
         assert!(view.stages.iter().flat_map(|s| &s.seats).all(|s| matches!(s.answer, Some(CheckVerdict::Agree(_)))));
     }
     assert!(nodes.iter().all(|node| node.alarm.get().is_none()));
+}
+
+/// The demo package as a directory of files.
+fn unpacked() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    let package = assay_engine::demo::package().unwrap();
+    for (entry, bytes) in package.entries() {
+        std::fs::write(dir.path().join(entry_file(entry)), bytes).unwrap();
+    }
+    std::fs::write(dir.path().join(TOKENIZER_FILE), package.tokenizer_json().unwrap()).unwrap();
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/demo/manifest.json");
+    std::fs::copy(manifest, dir.path().join(MANIFEST_FILE)).unwrap();
+    dir
+}
+
+#[test]
+fn weights_that_change_under_the_node_accuse_nobody() {
+    let dir = unpacked();
+    let engine = LocalEngine::new(&[dir.path().to_path_buf()], "auto", 1).unwrap();
+    let model = engine.models().remove(0);
+    let spec = StageSpec {
+        model: model.id,
+        span: Span { first: 0, end: model.layers },
+        prompt: vec![5, 6, 7].into(),
+        max_new: 1,
+        sampling: SamplingParams::GREEDY,
+    };
+    let cancel = Default::default();
+    let replay = |arithmetic| {
+        engine.replay(&spec, Replay { transcript: &[5, 6, 7, 8], rows: None, arithmetic, cancel: &cancel })
+    };
+    let honest = replay(Arithmetic::Fast).unwrap();
+    assert_eq!(replay(Arithmetic::Reference).unwrap(), honest);
+
+    // In place, as a careless copy does it.
+    let path = dir.path().join("layer-003.bin");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().write_all(&bytes).unwrap();
+    let error = replay(Arithmetic::Reference).unwrap_err();
+    assert!(matches!(&error, EngineError::Damaged { problem, .. } if problem.contains("layer-003.bin")), "{error}");
 }
 
 #[test]

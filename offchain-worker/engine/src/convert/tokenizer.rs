@@ -4,6 +4,7 @@ use super::{
     config::ConfigFile,
     error::{ConvertError, Result},
 };
+use crate::tokenizer::plain;
 use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer;
 
@@ -20,8 +21,8 @@ impl SourceTokenizer {
     pub fn read(folder: &Path, vocab: usize) -> Result<Self> {
         let path = folder.join("tokenizer.json");
         let json = std::fs::read(&path).map_err(ConvertError::io(&path))?;
-        let tokenizer = Tokenizer::from_bytes(&json)
-            .map_err(|error| ConvertError::Tokenizer { path: path.clone(), problem: error.to_string() })?;
+        let tokenizer =
+            plain(&json).map_err(|error| ConvertError::Tokenizer { path: path.clone(), problem: error.to_string() })?;
         match tokenizer.get_vocab(true).into_values().max() {
             None => Err(ConvertError::Tokenizer { path, problem: "the vocabulary is empty".into() }),
             Some(id) if id as usize >= vocab => Err(ConvertError::Vocabulary { path, id, vocab }),

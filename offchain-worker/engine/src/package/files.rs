@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -85,6 +86,16 @@ impl Files {
             None => Ok(None),
             Some(Source::Bytes(bytes)) => Ok(Some(bytes)),
             Some(Source::Path(path)) => Bytes::map(&path).map(Some).map_err(PackageError::io(&path)),
+        }
+    }
+
+    /// From the first layer whose file is there to the last one; all layers if none is, so that the first is
+    /// named as missing.
+    pub fn layers_held(&self, layers: u32) -> Range<u32> {
+        let mut held = (0..layers).filter(|layer| self.files.contains_key(&entry_file(Entry::Layer(*layer))));
+        match (held.next(), held.last()) {
+            (Some(first), last) => first..last.unwrap_or(first) + 1,
+            (None, _) => 0..layers,
         }
     }
 

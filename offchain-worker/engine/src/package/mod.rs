@@ -54,18 +54,18 @@ pub struct Package {
 impl Package {
     /// Opens a whole package: a directory, or an [`archive`] file.
     pub fn open(path: &Path) -> Result<Self, PackageError> {
-        Self::assemble(Files::open(path)?, None)
+        Self::assemble(Files::open(path)?, true)
     }
 
-    /// Opens what the layers `first..end` need; the other layers' files may be absent. The tokenizer may be
-    /// absent too.
-    pub fn open_span(path: &Path, first: u32, end: u32) -> Result<Self, PackageError> {
-        Self::assemble(Files::open(path)?, Some(first..end))
+    /// Opens a package of which only one run of layers may be there, as the holder of a part keeps it. What
+    /// those layers need must be there; the tokenizer may be absent if a layer is.
+    pub fn open_held(path: &Path) -> Result<Self, PackageError> {
+        Self::assemble(Files::open(path)?, false)
     }
 
     /// A whole package embedded in the binary as an [`archive`], used in place.
     pub fn embedded(archive: &'static [u8]) -> Result<Self, PackageError> {
-        Self::assemble(Files::from_archive(Bytes::from_static(archive))?, None)
+        Self::assemble(Files::from_archive(Bytes::from_static(archive))?, true)
     }
 
     /// The model's shape.
@@ -140,16 +140,14 @@ impl Package {
         Ok((part, bytes.slice(start..start + part.layout.size() as usize)))
     }
 
-    fn assemble(mut files: Files, span: Option<Range<u32>>) -> Result<Self, PackageError> {
+    fn assemble(mut files: Files, whole: bool) -> Result<Self, PackageError> {
         let manifest = Manifest::parse(&files.take(MANIFEST_FILE)?)?;
         let header_bytes = files.take(&entry_file(Entry::Header))?;
         let header = Header::parse(&header_bytes)
             .map_err(|source| PackageError::Header { file: entry_file(Entry::Header), source })?;
-        let whole = span.is_none();
-        let span = span.unwrap_or(0..header.layers);
-        if span.is_empty() || span.end > header.layers {
-            return Err(PackageError::Span { first: span.start, end: span.end, layers: header.layers });
-        }
+        let all = 0..header.layers;
+        let span = if whole { all.clone() } else { files.layers_held(header.layers) };
+        let whole = span == all;
         let entry_roots = manifest.entry_roots(&header)?;
         let model_root = root_of_roots::<Blake2b>(entry_roots.iter().map(|(_, root)| *root));
         if manifest.model_root != model_root {
