@@ -15,7 +15,7 @@ use crate::{
 };
 use assay_primitives::{
     api::{JobView, StageView},
-    digest, Answer, Boundary, CheckVerdict, JobInput, Role, StageRef,
+    digest, Answer, Boundary, CheckVerdict, JobInput, Opening, Role, StageRef,
 };
 use polkadot_sdk::{sc_network::PeerId, sp_core::H256};
 use std::{
@@ -37,7 +37,7 @@ enum State {
     /// The engine re-executes.
     Replaying(Arithmetic),
     /// The verdict is there, and waits for its block to be deep enough.
-    Decided(Box<Answer>, Option<H256>),
+    Decided(Box<Answer>, Option<(H256, Opening)>),
     /// The answer is journalled, or about to be.
     Answered,
     /// It cannot be decided here.
@@ -258,13 +258,15 @@ impl Checkers {
                 return None;
             }
         };
-        let root = outcome.stage_root(&task.spec);
         let stage = &task.view.stages[id.at.stage as usize];
         let executors = work_ctx(ctx.genesis, &id.at, &task.view.spec, Role::Executor);
-        let agrees = stage
-            .commit
-            .as_ref()
-            .is_some_and(|commit| commit.digest == digest::commit(&executors, &stage.executor, root));
+        // The boundary that was committed to, and used by the next stage, must be the one under the stage root: an executor that
+        // hands on something else may well have computed the right root.
+        let agrees = stage.commit.as_ref().is_some_and(|commit| {
+            let root = outcome.stage_root(&task.spec);
+            (commit.in_root, commit.out_root) == (outcome.in_root, outcome.out_root)
+                && commit.digest == digest::commit(&executors, &stage.executor, root)
+        });
         match (arithmetic, task.first) {
             (Arithmetic::Fast, _) if !agrees => {
                 task.first = Some(outcome);
@@ -290,30 +292,32 @@ impl Checkers {
                 id.at.job, id.at.stage, stage.executor,
             );
         }
-        let (agrees, root) = self.say(agrees, root);
+        let (agrees, outcome) = self.say(agrees, outcome);
         let task = self.tasks.get_mut(&id)?;
+        let root = outcome.stage_root(&task.spec);
         let own = |role| ctx.commit_digest(&id.at, &task.view.spec, role, identity, root);
         let answer = match id.purpose {
             Purpose::Vote => Answer::Vote { at: id.at, digest: own(Role::Voter) },
             _ if agrees => Answer::Check { at: id.at, verdict: CheckVerdict::Agree(own(Role::Checker)) },
             _ => Answer::Check { at: id.at, verdict: CheckVerdict::Dissent(own(Role::Checker)) },
         };
-        task.state = State::Decided(Box::new(answer), Some(root));
+        task.state = State::Decided(Box::new(answer), Some((root, outcome.opening())));
         None
     }
 
     /// What is said of a result: the truth.
     #[cfg(not(feature = "faults"))]
-    fn say(&self, agrees: bool, root: H256) -> (bool, H256) {
-        (agrees, root)
+    fn say(&self, agrees: bool, outcome: StageOutcome) -> (bool, StageOutcome) {
+        (agrees, outcome)
     }
 
     /// What is said of a result: the truth, unless a fault was asked for.
     #[cfg(feature = "faults")]
-    fn say(&self, agrees: bool, root: H256) -> (bool, H256) {
+    fn say(&self, agrees: bool, outcome: StageOutcome) -> (bool, StageOutcome) {
+        let wrong = |root: H256| H256(polkadot_sdk::sp_io::hashing::blake2_256(root.as_bytes()));
         match self.false_dissent {
-            true => (false, H256(polkadot_sdk::sp_io::hashing::blake2_256(root.as_bytes()))),
-            false => (agrees, root),
+            true => (false, StageOutcome { kv_root: wrong(outcome.kv_root), ..outcome }),
+            false => (agrees, outcome),
         }
     }
 

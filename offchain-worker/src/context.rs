@@ -13,7 +13,9 @@ use crate::{
     rows::RowStore,
     submitter::SubmitResult,
 };
-use assay_primitives::{digest, Answer, JobInput, JobSpec, Role, StageCommitment, StageRef, WorkCtx, WorkerSignature};
+use assay_primitives::{
+    digest, Answer, JobInput, JobSpec, Opening, Role, StageCommitment, StageRef, WorkCtx, WorkerSignature,
+};
 use codec::{Decode, Encode};
 use parking_lot::Mutex;
 use polkadot_sdk::{sp_core::H256, sp_io::hashing::blake2_256};
@@ -116,8 +118,8 @@ pub enum SignError {
 pub struct Evidence {
     /// The answer.
     pub answer: Answer,
-    /// The stage root behind its digest.
-    pub root: Option<H256>,
+    /// The stage root behind its digest, and what opens it.
+    pub opened: Option<(H256, Opening)>,
 }
 
 /// Raised once, for good: a machine that contradicts itself must not sign any more (protocol section 5.3).
@@ -257,20 +259,25 @@ impl Context {
 
     /// Puts an answer into the journal beside the loop, and hands it back to the loop to be submitted. What was said before
     /// is said again.
-    pub fn answer(&self, spec: &JobSpec, answer: Answer, root: Option<H256>) {
+    pub fn answer(&self, spec: &JobSpec, answer: Answer, opened: Option<(H256, Opening)>) {
         let at = answer.at();
         let ctx = work_ctx(self.genesis, &at, spec, Role::Executor);
         let this = self.clone();
         self.beside(
-            move |this| this.journal_answer(&ctx, answer, root),
+            move |this| this.journal_answer(&ctx, answer, opened),
             move |result| this.emit(Event::Answered { at, result }),
         );
     }
 
-    fn journal_answer(&self, ctx: &WorkCtx, answer: Answer, root: Option<H256>) -> Result<Answer, SignError> {
+    fn journal_answer(
+        &self,
+        ctx: &WorkCtx,
+        answer: Answer,
+        opened: Option<(H256, Opening)>,
+    ) -> Result<Answer, SignError> {
         let Some(key) = answer_key(ctx, &answer) else { return Ok(answer) };
         let at = answer.at();
-        let value = Value { digest: statement(&answer), evidence: Evidence { answer, root }.encode() };
+        let value = Value { digest: statement(&answer), evidence: Evidence { answer, opened }.encode() };
         let mut journal = self.journal.lock();
         let value = journal.record(key, value, self.block.load(Ordering::Relaxed))?;
         let evidence = Evidence::decode(&mut &value.evidence[..]).map_err(|_| SignError::Evidence(at))?;

@@ -10,7 +10,7 @@ use assay_exact::{
     merkle::{leaf_hash, ListBuilder},
     sampling::Sampling,
 };
-use assay_primitives::{JobInput, JobSpec, ModelId, SamplingParams, Span};
+use assay_primitives::{JobInput, JobSpec, ModelId, Opening, SamplingParams, Span};
 use codec::{Decode, Encode};
 use polkadot_sdk::sp_core::H256;
 use std::sync::{atomic::AtomicBool, Arc};
@@ -171,6 +171,11 @@ pub struct StageOutcome {
 }
 
 impl StageOutcome {
+    /// What opens a commitment to it.
+    pub fn opening(&self) -> Opening {
+        Opening { out_root: self.out_root, kv_root: self.kv_root, tail_root: self.tail_root }
+    }
+
     /// The stage root (`docs/exact.md`, section 11).
     pub fn stage_root(&self, spec: &StageSpec) -> H256 {
         let input = StageRootInput {

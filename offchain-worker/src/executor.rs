@@ -558,7 +558,7 @@ impl Executors {
                 .map(|handoff| Handoff { n_rows: handoff.n_rows, signature: handoff.signature }),
             output,
         };
-        ctx.answer(&run.view.spec, Answer::Commit { at, commitment }, Some(root));
+        ctx.answer(&run.view.spec, Answer::Commit { at, commitment }, Some((root, outcome.opening())));
     }
 }
 

@@ -230,9 +230,8 @@ impl Provider {
         let roles = [(Role::Executor, 0), (Role::Checker, REVEAL_DELAY), (Role::Voter, REVEAL_DELAY)];
         let age = self.planner.age(&Duty::Reveal(*at), self.at.number);
         for (role, mut delay) in roles {
-            let Some(root) = self.ctx.answered(at, &view.spec, role).and_then(|evidence| evidence.root) else {
-                continue;
-            };
+            let opened = self.ctx.answered(at, &view.spec, role).and_then(|evidence| evidence.opened);
+            let Some((root, opening)) = opened else { continue };
             let opened = stage.dispute.as_ref().is_some_and(|dispute| dispute.roots.contains(&root))
                 || stage.commit.as_ref().is_some_and(|commit| commit.root == Some(root));
             if opened {
@@ -243,7 +242,7 @@ impl Provider {
                 delay = place.unwrap_or(0) as u32 % 4;
             }
             if age >= delay {
-                return self.submitter.push(Answer::Reveal { at: *at, root });
+                return self.submitter.push(Answer::Reveal { at: *at, opening });
             }
         }
     }

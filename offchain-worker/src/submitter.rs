@@ -230,11 +230,15 @@ fn build(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use assay_primitives::Opening;
     use polkadot_sdk::sp_core::H256;
 
     fn reveal(job: u8) -> Answer {
         let at = StageRef { job: H256::repeat_byte(job), attempt: 0, stage: 0 };
-        Answer::Reveal { at, root: H256::zero() }
+        Answer::Reveal {
+            at,
+            opening: Opening { out_root: H256::zero(), kv_root: H256::zero(), tail_root: H256::zero() },
+        }
     }
 
     fn answers(submission: Option<Submission>) -> (u32, Vec<Answer>) {

@@ -291,7 +291,11 @@ fn no_match(reason: NoMatch, spec: &JobSpec) -> String {
         }
         NoMatch::Capacity => "all providers are busy; try again later".into(),
         NoMatch::NotVerifiable => {
-            format!("too few providers hold these layers for quorum:{}; choose a smaller K or none", spec.mode.k())
+            format!(
+                "too few providers hold these layers, or are free to check them, for quorum:{}; try again later, or choose a \
+                 smaller K or none",
+                spec.mode.k()
+            )
         }
     }
 }

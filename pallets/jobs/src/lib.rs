@@ -366,6 +366,9 @@ pub mod pallet {
         QuorumTooLarge,
         /// Insurance needs verification: nothing is proven about an unverified result.
         InsuredUnverified,
+        /// More insurance than the escrow: it covers what the job is worth. Otherwise anybody could bind a provider's whole bond by a
+        /// job that costs nothing.
+        InsuredTooHigh,
         /// top_p must be 1 to 65,536 (off).
         TopPOutOfRange,
         /// More extra ticks than a client may add.

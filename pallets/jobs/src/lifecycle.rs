@@ -32,6 +32,7 @@ impl<T: Config> Pallet<T> {
         ensure!(open_of < T::MaxJobsPerClient::get(), refused(Error::TooManyClientJobs));
         let escrow =
             market::escrow(&params, spec.max_price, k, &checked.work).ok_or_else(|| refused(Error::CostOverflow))?;
+        ensure!(spec.insured <= escrow, refused(Error::InsuredTooHigh));
         let check_budget = Self::check_budget(&params, k, &checked.work).ok_or_else(|| refused(Error::CostOverflow))?;
 
         let nonce = NonceOf::<T>::get(&client);

@@ -112,6 +112,7 @@ impl<T: Config> Pallet<T> {
             return Err(NoMatch::NotVerifiable);
         }
         let cap = params.base_price.min(spec.max_price);
+        let able = Self::able_to_check(order, work, looked_at, &open);
         let affordable: Vec<Holder> = open.into_iter().filter(|h| h.ask.price <= cap).collect();
         if affordable.is_empty() {
             return Err(NoMatch::Price);
@@ -129,7 +130,26 @@ impl<T: Config> Pallet<T> {
         if backed.is_empty() {
             return Err(NoMatch::Exposure);
         }
-        Ok(Pool { looked_at, candidates: backed })
+        // An executor whose work nobody could check now would work in vain.
+        let checkers = |c: &Candidate| able.iter().filter(|who| **who != c.holder.controller).count() as u32;
+        let verifiable: Vec<Candidate> = backed.into_iter().filter(|c| checkers(c) >= k.saturating_sub(1)).collect();
+        if verifiable.is_empty() {
+            return Err(NoMatch::NotVerifiable);
+        }
+        Ok(Pool { looked_at, candidates: verifiable })
+    }
+
+    /// Who of these could take a seat over this stage: a free check slot, and the exposure that a seat reserves.
+    fn able_to_check(order: &Order<'_>, work: &StageWork, electors: u32, open: &[Holder]) -> Vec<AccountId> {
+        if order.spec.mode.k() <= 1 {
+            return Vec::new();
+        }
+        let fee = market::check_fee(order.params, work.max.max(work.prefill));
+        let Some(backing) = fee.and_then(|fee| market::checker_backing(fee, electors)) else { return Vec::new() };
+        open.iter()
+            .filter(|h| h.free_check_slots > 0 && T::Bonds::free_exposure(&h.controller) >= backing)
+            .map(|h| h.controller.clone())
+            .collect()
     }
 
     /// Auctions one stage, given what this job claimed of each bond already.
@@ -192,6 +212,7 @@ impl<T: Config> Pallet<T> {
         let checked = Self::check_spec(spec)?;
         let escrow =
             market::escrow(&params, spec.max_price, spec.mode.k(), &checked.work).ok_or(Error::<T>::CostOverflow)?;
+        ensure!(spec.insured <= escrow, Error::<T>::InsuredTooHigh);
         let order = Order {
             job: JobHash::zero(),
             spec,

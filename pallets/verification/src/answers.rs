@@ -104,7 +104,7 @@ impl<T: Config> Pallet<T> {
             Answer::Commit { commitment, .. } => Self::commit(worker, &job, at, commitment),
             Answer::Blocked { .. } => Self::blocked(worker, &job, at),
             Answer::Check { verdict, .. } => Self::check(worker, &job, at, verdict),
-            Answer::Reveal { root, .. } => Self::reveal(worker, &job, at, root),
+            Answer::Reveal { opening, .. } => Self::reveal(worker, &job, at, &opening),
             Answer::Vote { digest, .. } => Self::vote(worker, &job, at, digest),
         }
     }
@@ -209,11 +209,13 @@ impl<T: Config> Pallet<T> {
         Self::checks_progress(job)
     }
 
-    fn reveal(caller: &AccountId, job: &OpenJob, at: StageRef, root: H256) -> DispatchResult {
+    fn reveal(caller: &AccountId, job: &OpenJob, at: StageRef, opening: &Opening) -> DispatchResult {
         match job.phase {
-            JobPhase::Revealing => Self::open_root(caller, job, at, root),
+            JobPhase::Revealing => Self::open_root(caller, job, at, opening),
             JobPhase::Escalated => {
-                T::Arbiter::reveal(job, at, root)?;
+                let stage = Stages::<T>::get(at.job, at.stage).ok_or(Error::<T>::NoSuchStage)?;
+                let root = Self::root_of(job, &stage, opening)?;
+                T::Arbiter::reveal(job, at, root, opening.out_root)?;
                 Self::deposit_event(Event::Revealed { at, root });
                 Self::disputes_progress(job)
             }

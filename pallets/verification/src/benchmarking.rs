@@ -34,8 +34,14 @@ fn output(job: &OpenJob) -> OutputIds {
     BoundedVec::truncate_from(vec![1; job.spec.max_new_tokens as usize])
 }
 
-fn root(stage: u8) -> H256 {
-    H256::repeat_byte(stage.saturating_add(1))
+fn opening(job: &OpenJob, stage: u8) -> Opening {
+    let root = H256::repeat_byte(stage.saturating_add(1));
+    Opening { out_root: in_root(job, usize::from(stage).saturating_add(1)), kv_root: root, tail_root: root }
+}
+
+fn root(job: &OpenJob, stage: u8) -> Result<H256, BenchmarkError> {
+    let span = job.stages.get(usize::from(stage)).ok_or(BenchmarkError::Stop("such a stage"))?.span;
+    Ok(digest::stage_root(&job.spec, span, in_root(job, usize::from(stage)), &opening(job, stage)))
 }
 
 fn ids_root(job: &OpenJob) -> H256 {
@@ -70,7 +76,7 @@ fn commitment<T: Config>(job: &OpenJob, stage: u8) -> Result<StageCommitment, Be
     Ok(StageCommitment {
         in_root: received,
         out_root: in_root(job, s.saturating_add(1)),
-        digest: digest::commit(&ctx, &executor(s)?.executor, root(stage)),
+        digest: digest::commit(&ctx, &executor(s)?.executor, root(job, stage)?),
         upstream: (n > 1).then_some(Handoff { n_rows, signature }),
         output: (s.saturating_add(1) == n).then(|| output(job)),
     })
@@ -122,7 +128,7 @@ fn seats<T: Config>(job: &OpenJob, stage: u8) -> Vec<Seat> {
 fn verdict<T: Config>(job: &OpenJob, stage: u8, seat: &Seat, agrees: bool) -> CheckVerdict {
     let ctx = work_ctx::<T>(job, stage, Role::Checker);
     if agrees {
-        CheckVerdict::Agree(digest::commit(&ctx, &seat.controller, root(stage)))
+        CheckVerdict::Agree(digest::commit(&ctx, &seat.controller, root(job, stage).unwrap_or_default()))
     } else {
         CheckVerdict::Dissent(digest::commit(&ctx, &seat.controller, H256::zero()))
     }
@@ -226,7 +232,7 @@ mod benches {
         let caller: AccountId = whitelisted_caller();
         #[block]
         {
-            send::<T>(&caller, Answer::Reveal { at: at(&job, 0), root: root(0) })?;
+            send::<T>(&caller, Answer::Reveal { at: at(&job, 0), opening: opening(&job, 0) })?;
         }
         assert!(Disputes::<T>::get(job.job, 0).is_some_and(|d| d.roots.len() == 1));
         Ok(())
@@ -280,11 +286,11 @@ mod benches {
         let caller: AccountId = whitelisted_caller();
         let last = stages.saturating_sub(1) as u8;
         for stage in 0..last {
-            send::<T>(&caller, Answer::Reveal { at: at(&job, stage), root: root(stage) })?;
+            send::<T>(&caller, Answer::Reveal { at: at(&job, stage), opening: opening(&job, stage) })?;
         }
         #[block]
         {
-            send::<T>(&caller, Answer::Reveal { at: at(&job, last), root: root(last) })?;
+            send::<T>(&caller, Answer::Reveal { at: at(&job, last), opening: opening(&job, last) })?;
         }
         assert!(T::Market::open_job(job.job).is_none());
         Ok(())

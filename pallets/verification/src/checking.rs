@@ -120,12 +120,15 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Somebody posts a stage root: it must open the executor's commitment; then every agreement is recomputed.
-    pub(crate) fn open_root(caller: &AccountId, job: &OpenJob, at: StageRef, root: H256) -> DispatchResult {
+    pub(crate) fn open_root(caller: &AccountId, job: &OpenJob, at: StageRef, opening: &Opening) -> DispatchResult {
         let mut stage = Stages::<T>::get(at.job, at.stage).ok_or(Error::<T>::NoSuchStage)?;
         ensure!(stage.root.is_none(), Error::<T>::AlreadyAnswered);
         ensure!(T::Market::now() <= job.due, Error::<T>::TooLate);
         let commit = stage.commit.as_ref().ok_or(Error::<T>::WrongPhase)?;
         let executor = job.stages.get(usize::from(at.stage)).ok_or(Error::<T>::NoSuchStage)?;
+        // The committed boundary must be the one under the stage root: it is what the next stage, or the client, got.
+        ensure!(opening.out_root == commit.out_root, Error::<T>::DoesNotOpen);
+        let root = Self::root_of(job, &stage, opening)?;
         let opens = Self::opens(job, at.stage, Role::Executor, &executor.executor, root, commit.digest);
         ensure!(opens, Error::<T>::DoesNotOpen);
         stage.root = Some(root);
@@ -208,9 +211,16 @@ impl<T: Config> Pallet<T> {
         T::Market::conclude(job.job, AttemptOutcome::Failed { exclude, checks })
     }
 
+    /// Nothing was decided: nobody is slashed beyond liveness.
+    pub(crate) fn conclude_inconclusive(job: &OpenJob) -> DispatchResult {
+        Self::report_no_shows(job, &Self::stages_of(job)?);
+        T::Market::conclude(job.job, AttemptOutcome::Inconclusive)
+    }
+
     /// Whether a seat's answer fits all that is known: the opened root, if there is one, else the executor's commitment.
     fn in_good_faith(job: &OpenJob, s: u8, stage: &Stage, seat: &Seat) -> bool {
         match (seat.answer, stage.root) {
+            (Some(CheckVerdict::Agree(_)), _) if stage.status == StageStatus::Overruled => false,
             (Some(CheckVerdict::Agree(digest) | CheckVerdict::Dissent(digest)), Some(root)) => {
                 Self::opens(job, s, Role::Checker, &seat.controller, root, digest)
             }

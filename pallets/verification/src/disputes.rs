@@ -3,7 +3,7 @@
 use crate::{checking::stages_with, pallet::*, types::*};
 use alloc::vec::Vec;
 use assay_primitives::{
-    traits::{Arbiter, AttemptOutcome, Market, OpenJob, Ruling},
+    traits::{Arbiter, Market, OpenJob, Ruling},
     *,
 };
 use frame::prelude::*;
@@ -42,9 +42,9 @@ impl<T: Config> Pallet<T> {
                 // Votes may close early, so the due tick moves both ways.
                 Ruling::Pending(due) if due == job.due => return Ok(()),
                 Ruling::Pending(due) => return T::Market::set_due(job.job, due),
-                Ruling::Inconclusive => return T::Market::conclude(job.job, AttemptOutcome::Inconclusive),
-                Ruling::Canonical(root) => {
-                    if Self::apply_ruling(job, at, root)? {
+                Ruling::Inconclusive => return Self::conclude_inconclusive(job),
+                Ruling::Canonical { root, out_root } => {
+                    if Self::apply_ruling(job, at, root, out_root)? {
                         continue;
                     }
                     return Ok(());
@@ -55,12 +55,15 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Returns whether the executor was right. If it was not, the attempt has ended.
-    fn apply_ruling(job: &OpenJob, at: StageRef, root: H256) -> Result<bool, DispatchError> {
+    fn apply_ruling(job: &OpenJob, at: StageRef, root: H256, out_root: H256) -> Result<bool, DispatchError> {
         let mut stage = Stages::<T>::get(at.job, at.stage).ok_or(Error::<T>::NoSuchStage)?;
         let commit = stage.commit.clone().ok_or(Error::<T>::WrongPhase)?;
         let executor =
             job.stages.get(usize::from(at.stage)).map(|a| a.executor.clone()).ok_or(Error::<T>::NoSuchStage)?;
-        let upheld = Self::opens(job, at.stage, Role::Executor, &executor, root, commit.digest);
+        // The right root under a commitment that names another boundary is a wrong result too: what was handed on, or the
+        // generated text itself, is not what the stage computes.
+        let upheld =
+            Self::opens(job, at.stage, Role::Executor, &executor, root, commit.digest) && out_root == commit.out_root;
         Self::deposit_event(Event::Ruled { at, root, upheld });
         T::Arbiter::close(at);
         stage.root = Some(root);
@@ -76,6 +79,7 @@ impl<T: Config> Pallet<T> {
             Stages::<T>::insert(at.job, at.stage, stage);
             return Ok(true);
         }
+        stage.status = StageStatus::Overruled;
         Self::report_executor(job, at.stage, OffenceKind::WrongResult, None);
         let mut exclude = Vec::from([executor]);
         // Whoever agreed with a wrong root did not compute it. The vote's cap keeps to the executor; they only lose the job.

@@ -98,9 +98,10 @@ impl<T: Config> Pallet<T> {
         let tranche = stage.tranches;
         stage.tranches = tranche.saturating_add(1);
         let Some(executor) = job.stages.get(usize::from(s)).map(|a| &a.executor) else { return 0 };
-        let electors = Electorates::<T>::decode_len(job.job, s).unwrap_or_default() as u32;
+        let electorate = Electorates::<T>::get(job.job, s);
         let work = Self::max_work(job, s);
-        let Some(backing) = market::checker_backing(Self::check_fee(job, s), electors) else { return 0 };
+        let fee = Self::check_fee(job, s);
+        let Some(backing) = market::checker_backing(fee, electorate.len() as u32) else { return 0 };
         let excluded = T::Market::excluded(job.job);
         let pool: Vec<Holder> = T::Providers::holders(&key)
             .into_iter()
@@ -113,11 +114,20 @@ impl<T: Config> Pallet<T> {
                     && T::Bonds::free_exposure(&h.controller) >= backing
             })
             .collect();
+        // Whoever keeps the others' bonds busy must not be left as the only one to draw: the detection that backings are
+        // computed from holds for a pool that is at least half of all who could check.
+        let bond_of = |who: &AccountId| T::Bonds::bond(who);
+        let others = electorate.iter().filter(|e| e.controller != *executor);
+        let electorate_bond = others.fold(0u128, |sum, e| sum.saturating_add(e.bond));
+        let pool_bond = pool.iter().fold(0u128, |sum, h| sum.saturating_add(bond_of(&h.controller)));
+        if tranche == 0 && pool_bond < electorate_bond.div_ceil(2) {
+            return 0;
+        }
         let executes = |who: &AccountId| job.stages.iter().any(|a| a.executor == *who);
         let by_bond = |of_the_job: bool| -> Vec<(AccountId, Balance)> {
             pool.iter()
                 .filter(|h| executes(&h.controller) == of_the_job)
-                .map(|h| (h.controller.clone(), T::Bonds::bond(&h.controller)))
+                .map(|h| (h.controller.clone(), bond_of(&h.controller)))
                 .collect()
         };
         let seed = digest::draw_seed(job.job, job.attempt, s, tranche, &attempt.vrfs);

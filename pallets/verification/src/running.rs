@@ -60,8 +60,12 @@ impl<T: Config> Pallet<T> {
         }
         if faulty.is_empty() && stages.iter().any(|s| s.blocked) {
             // A stage says that nothing arrived, its upstream that it sent: one of the two is at fault, and the chain cannot
-            // tell which. Neither is slashed, and neither gets the job again.
+            // tell which. Neither is slashed, and neither gets the job again. If everybody says so there is no such edge, and
+            // one of them began it.
             faulty = Self::both_sides(job, stages);
+            if faulty.is_empty() {
+                faulty = job.stages.iter().map(|a| a.executor.clone()).collect();
+            }
         }
         if !faulty.is_empty() || stages.iter().any(|s| s.commit.is_none()) {
             faulty.sort();
@@ -126,6 +130,12 @@ impl<T: Config> Pallet<T> {
             }
         }
         faults
+    }
+
+    /// The stage root that this opening makes up, with what the chain knows of the stage.
+    pub(crate) fn root_of(job: &OpenJob, stage: &Stage, opening: &Opening) -> Result<H256, Error<T>> {
+        let commit = stage.commit.as_ref().ok_or(Error::<T>::WrongPhase)?;
+        Ok(digest::stage_root(&job.spec, stage.span, commit.in_root, opening))
     }
 
     /// Whether a root opens a digest of this job.

@@ -80,6 +80,9 @@ pub enum StageStatus {
     /// The arbiter found the executor right.
     #[codec(index = 4)]
     Upheld,
+    /// The arbiter found the executor wrong.
+    #[codec(index = 5)]
+    Overruled,
 }
 
 /// A checker's seat.
@@ -125,7 +128,16 @@ pub struct Dispute {
     /// Digests of electors who are not party.
     pub votes: BoundedVec<(AccountId, H256), ConstU32<MAX_HOLDERS>>,
     /// Roots opened so far.
-    pub roots: BoundedVec<H256, ConstU32<MAX_HOLDERS>>,
+    pub roots: BoundedVec<Opened, ConstU32<MAX_HOLDERS>>,
+}
+
+/// A root that somebody opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub struct Opened {
+    /// The stage root.
+    pub root: H256,
+    /// The root of what the stage hands on, under it.
+    pub out_root: H256,
 }
 
 /// The author of a recent block.

@@ -2,7 +2,7 @@
 
 use crate::{pallet::*, types::*, WeightInfo};
 use assay_primitives::{
-    traits::{Arbiter, AttemptOutcome, BondManager, Market, OpenJob, ProviderDirectory, Verifier},
+    traits::{Arbiter, BondManager, OpenJob, ProviderDirectory, Verifier},
     *,
 };
 use frame::{deps::frame_support::storage::with_storage_layer, prelude::*};
@@ -60,7 +60,7 @@ impl<T: Config> Verifier for Pallet<T> {
             JobPhase::Requeue => Ok(()),
         });
         if moved.defensive().is_err() {
-            let _ = T::Market::conclude(job.job, AttemptOutcome::Inconclusive).defensive();
+            let _ = Self::conclude_inconclusive(job).defensive();
         }
     }
 

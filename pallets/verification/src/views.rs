@@ -57,7 +57,7 @@ impl<T: Config> Pallet<T> {
                         let known = dispute
                             .roots
                             .iter()
-                            .any(|root| Self::opens(job, s as u8, *role, &elector.controller, *root, *digest));
+                            .any(|opened| Self::opens(job, s as u8, *role, &elector.controller, opened.root, *digest));
                         (!known).then_some(Duty::Reveal(at))
                     }
                     _ => None,
@@ -104,7 +104,7 @@ impl<T: Config> Pallet<T> {
                 .collect(),
             votes_due: dispute.votes_due,
             roots_due: dispute.roots_due,
-            roots: dispute.roots.into_inner(),
+            roots: dispute.roots.iter().map(|opened| opened.root).collect(),
         });
         StageView {
             span: stage.span,

@@ -193,8 +193,13 @@ pub trait Verifier {
 pub enum Ruling {
     /// Not yet: ask again at the due tick given.
     Pending(Tick),
-    /// This stage root is canonical for the committed `in_root`.
-    Canonical(H256),
+    /// This stage root is canonical for the committed `in_root`, and with it this root of what the stage hands on.
+    Canonical {
+        /// The stage root.
+        root: H256,
+        /// The boundary under it.
+        out_root: H256,
+    },
     /// No verdict in time.
     Inconclusive,
 }
@@ -205,11 +210,11 @@ pub trait Arbiter {
     fn open(job: &OpenJob, at: StageRef) -> Tick;
     /// Takes a vote or an opened root from a controller; fails with the reason.
     fn vote(job: &OpenJob, at: StageRef, voter: &AccountId, digest: H256) -> Result<(), DispatchError>;
-    /// Takes an opened root.
-    fn reveal(job: &OpenJob, at: StageRef, root: H256) -> Result<(), DispatchError>;
+    /// Takes an opened root, and the boundary under it.
+    fn reveal(job: &OpenJob, at: StageRef, root: H256, out_root: H256) -> Result<(), DispatchError>;
     /// Where the dispute stands now.
     fn ruling(job: &OpenJob, at: StageRef) -> Ruling;
-    /// Share of the backing that its verdict may take.
+    /// Whether its verdict is a proof, rather than a vote that may be bought.
     fn is_objective() -> bool;
     /// Drops what it stored.
     fn close(at: StageRef);

@@ -136,8 +136,8 @@ pub struct JobSpec {
     pub mode: VerificationMode,
     /// The most the client pays per work unit, in any stage.
     pub max_price: Balance,
-    /// What the client is paid out of the guilty stage's backing if a wrong result is proven; 0 with
-    /// [`VerificationMode::None`].
+    /// What the client is paid at most out of the guilty stage's slashed backing, of which half burns, if a wrong result is
+    /// proven; at most the escrow, and 0 with [`VerificationMode::None`].
     pub insured: Balance,
     /// Added to every deadline: a client can only lengthen them.
     pub extra_ticks: Tick,
@@ -240,6 +240,18 @@ pub enum CheckVerdict {
     Unavailable(Boundary),
 }
 
+/// What opens a commitment: the parts of a stage root (`docs/exact.md`, section 11) that the chain cannot know. It makes the root
+/// of them itself, so that a commitment holds only if the boundary that it names is the one under its stage root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Opening {
+    /// Root of what the stage hands on if it computes rightly: in a dispute it may differ from the committed one.
+    pub out_root: H256,
+    /// Root of its keys and values.
+    pub kv_root: H256,
+    /// Root of its last layer's tail.
+    pub tail_root: H256,
+}
+
 /// One item of `verification.answer`. Indices 16.. are reserved for leases.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub enum Answer {
@@ -270,8 +282,8 @@ pub enum Answer {
     Reveal {
         /// Which stage.
         at: StageRef,
-        /// The stage root.
-        root: H256,
+        /// What makes up the stage root.
+        opening: Opening,
     },
     /// A holder of a disputed span: digest (role [`Role::Voter`]) of the root it computed.
     #[codec(index = 4)]

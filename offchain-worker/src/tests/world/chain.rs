@@ -242,9 +242,13 @@ impl Job {
                     self.view.due = self.view.now + 40;
                 }
             }
-            Answer::Reveal { root, .. } => {
+            Answer::Reveal { opening, .. } => {
                 let stage = &self.view.stages[i];
                 let commit = stage.commit.as_ref().ok_or("nothing to open")?;
+                let root = &digest::stage_root(&self.view.spec, stage.span, commit.in_root, opening);
+                if opening.out_root != commit.out_root {
+                    return Err("another boundary than the committed one");
+                }
                 if commit.root.is_some() {
                     return Err("opened before");
                 }

@@ -44,10 +44,13 @@ impl<T: Config> HolderArbiter<T> {
             .collect()
     }
 
-    fn opened(job: &OpenJob, stage: u8, vote: &CastVote, roots: &[H256]) -> Option<H256> {
+    fn opened(job: &OpenJob, stage: u8, vote: &CastVote, roots: &[Opened]) -> Option<H256> {
         let (elector, digest) = vote;
         let (role, digest) = (*digest)?;
-        roots.iter().find(|root| Pallet::<T>::opens(job, stage, role, &elector.controller, **root, digest)).copied()
+        roots
+            .iter()
+            .map(|opened| opened.root)
+            .find(|root| Pallet::<T>::opens(job, stage, role, &elector.controller, *root, digest))
     }
 
     /// Whether votes are taken now.
@@ -96,15 +99,17 @@ impl<T: Config> Arbiter for HolderArbiter<T> {
         Ok(())
     }
 
-    fn reveal(job: &OpenJob, at: StageRef, root: H256) -> Result<(), DispatchError> {
+    fn reveal(job: &OpenJob, at: StageRef, root: H256, out_root: H256) -> Result<(), DispatchError> {
         let mut dispute = Disputes::<T>::get(at.job, at.stage).ok_or(Error::<T>::NoDispute)?;
         ensure!(!Self::voting(&dispute), Error::<T>::VotingOpen);
         ensure!(T::Market::now() <= dispute.roots_due, Error::<T>::TooLate);
-        ensure!(!dispute.roots.contains(&root), Error::<T>::AlreadyAnswered);
-        let opens =
-            Self::cast(job, at.stage, &dispute).iter().any(|vote| Self::opened(job, at.stage, vote, &[root]).is_some());
+        let opened = Opened { root, out_root };
+        ensure!(!dispute.roots.contains(&opened), Error::<T>::AlreadyAnswered);
+        let opens = Self::cast(job, at.stage, &dispute)
+            .iter()
+            .any(|vote| Self::opened(job, at.stage, vote, &[opened]).is_some());
         ensure!(opens, Error::<T>::DoesNotOpen);
-        dispute.roots.try_push(root).map_err(|_| Error::<T>::Full)?;
+        dispute.roots.try_push(opened).map_err(|_| Error::<T>::Full)?;
         Disputes::<T>::insert(at.job, at.stage, dispute);
         Ok(())
     }
@@ -118,8 +123,9 @@ impl<T: Config> Arbiter for HolderArbiter<T> {
             .iter()
             .map(|vote| WeighedVote { bond: vote.0.bond, root: Self::opened(job, at.stage, vote, &dispute.roots) })
             .collect();
-        match quorum::verdict(&snapshot) {
-            Some(root) => Ruling::Canonical(root),
+        let verdict = quorum::verdict(&snapshot);
+        match verdict.and_then(|root| dispute.roots.iter().find(|opened| opened.root == root)) {
+            Some(Opened { root, out_root }) => Ruling::Canonical { root: *root, out_root: *out_root },
             None if T::Market::now() <= dispute.roots_due => Ruling::Pending(dispute.roots_due),
             None => Ruling::Inconclusive,
         }

@@ -1,6 +1,7 @@
 //! Attempts at jobs, over the real market.
 
 mod beacon;
+mod boundaries;
 mod checking;
 mod disputes;
 mod honest;
