@@ -148,7 +148,9 @@ mod runtime {
     pub type System = frame_system;
     #[runtime::pallet_index(1)]
     pub type Timestamp = pallet_timestamp;
-    // Babe and Authorship before Session: a block is credited to its author in the session in which it was made.
+    // Hooks run in the order of the indices, so Authorship before Session: in an epoch's first block it looks up in the
+    // old set an index that counts in the new one, and can credit the block to somebody else. What must not err there
+    // asks Session after it has rotated, as the beacon does.
     #[runtime::pallet_index(2)]
     pub type Babe = pallet_babe;
     #[runtime::pallet_index(3)]
@@ -159,7 +161,8 @@ mod runtime {
     #[runtime::pallet_index(11)]
     pub type TransactionPayment = pallet_transaction_payment;
 
-    // Before the session pallet, which asks it for the first set: genesis is built in this order.
+    // Elects for the session pallet, but not the first set: genesis too is built in the order of the indices, so that
+    // there are no candidates yet when the session pallet asks, and whoever has keys in its genesis state validates.
     #[runtime::pallet_index(52)]
     pub type Staking = pallet_assay_staking;
 

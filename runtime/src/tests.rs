@@ -1,27 +1,29 @@
 //! What the composition promises, tried on the genesis of the local network.
 
 use crate::{
-    configs::{money::BurnHalfPayAuthor, system::RuntimeBlockWeights},
-    constants::currency::UNITS,
+    configs::{inference::BabeVrf, money::BurnHalfPayAuthor, system::RuntimeBlockWeights},
+    constants::{currency::UNITS, time::EPOCH_DURATION_IN_SLOTS},
     genesis::{
         development_account, development_worker, get_preset, preset_names, root_multisig, ENDOWMENT, WORKER_FLOAT,
     },
     *,
 };
 use alloc::boxed::Box;
+use assay_primitives::traits::AuthorVrf;
 use codec::Encode;
 use polkadot_sdk::{
     frame_support::{
         assert_noop, assert_ok,
         traits::{
             fungible::{Balanced, Inspect},
-            OnUnbalanced, PalletInfoAccess,
+            OnFinalize, OnInitialize, OnUnbalanced, PalletInfoAccess,
         },
     },
     sp_consensus_babe::{
-        digests::{PreDigest, SecondaryPlainPreDigest},
-        AllowedSlots, BABE_ENGINE_ID,
+        digests::{PreDigest, SecondaryPlainPreDigest, SecondaryVRFPreDigest},
+        make_vrf_sign_data, AllowedSlots, Slot, BABE_ENGINE_ID,
     },
+    sp_core::{crypto::VrfSecret, sr25519, Pair},
     sp_genesis_builder::LOCAL_TESTNET_RUNTIME_PRESET,
     sp_io::TestExternalities,
     sp_runtime::{
@@ -51,13 +53,17 @@ fn genesis_of(preset: &str) -> TestExternalities {
     config.build_storage().unwrap().into()
 }
 
+/// Begins a block with this claim to its slot.
+fn begin_block(number: BlockNumber, claim: PreDigest) {
+    let digest = Digest { logs: [DigestItem::PreRuntime(BABE_ENGINE_ID, claim.encode())].into() };
+    System::initialize(&number, &Hash::zero(), &digest);
+}
+
 /// Block 1 of the local network, authored by the validator with the index `author`.
 fn block_of(author: u32) -> TestExternalities {
     let mut ext = genesis_of(LOCAL_TESTNET_RUNTIME_PRESET);
     ext.execute_with(|| {
-        let claim = PreDigest::SecondaryPlain(SecondaryPlainPreDigest { authority_index: author, slot: 1.into() });
-        let digest = Digest { logs: [DigestItem::PreRuntime(BABE_ENGINE_ID, claim.encode())].into() };
-        System::initialize(&1, &Hash::zero(), &digest);
+        begin_block(1, PreDigest::SecondaryPlain(SecondaryPlainPreDigest { authority_index: author, slot: 1.into() }));
     });
     ext
 }
@@ -192,5 +198,27 @@ fn fee_is_half_burned_and_tip_goes_to_the_author() {
 fn full_block_costs_half_a_token() {
     genesis_of(LOCAL_TESTNET_RUNTIME_PRESET).execute_with(|| {
         assert_eq!(TransactionPayment::weight_to_fee(RuntimeBlockWeights::get().max_block), UNITS / 2);
+    });
+}
+
+#[test]
+fn vrf_of_an_epochs_first_block_belongs_to_its_author() {
+    block_of(0).execute_with(|| {
+        AllPalletsWithSystem::on_initialize(1);
+        Babe::on_finalize(1);
+        Authorship::on_finalize(1);
+        // The same validators in another order: an index then means somebody else in the next session.
+        pallet_session::QueuedKeys::<Runtime>::mutate(|queued| queued.reverse());
+
+        let slot = Slot::from(1 + EPOCH_DURATION_IN_SLOTS);
+        let key = sr25519::Pair::from_string("//Dave", None).unwrap();
+        // Nobody checks the proof here.
+        let vrf_signature = key.vrf_sign(&make_vrf_sign_data(&Default::default(), slot, 1));
+        begin_block(2, PreDigest::SecondaryVRF(SecondaryVRFPreDigest { authority_index: 0, slot, vrf_signature }));
+        AllPalletsWithSystem::on_initialize(2);
+
+        assert_eq!(Session::current_index(), 1);
+        assert_eq!(Authorship::author(), Some(development_account("Alice")), "looked up before the session began");
+        assert_eq!(BabeVrf::current().map(|(author, _)| author), Some(development_account("Dave")));
     });
 }

@@ -37,10 +37,11 @@ impl<T: Config> Pallet<T> {
         Self::place(controller, provider, key, ask, spec_id, 0, 0)
     }
 
-    /// Makes room in a full book: an ask stays only while its holder's free exposure covers a minimum job, or the holder is at
-    /// work, so that nobody can fill a book with empty offers.
+    /// Makes room in a full book: an ask stays only while its holder's bond covers a minimum job, or the holder is at
+    /// work on the span, so that nobody can fill a book with empty offers. The whole bond counts, not what of it is
+    /// free: whoever backs work elsewhere with it must not lose its place and its seniority for being busy.
     fn evict_uncovered(newcomer: &AccountId, key: &SpanKey, needed: Balance) -> DispatchResult {
-        let uncovered = |who: &AccountId| T::Bonds::free_exposure(who) < needed && !InUse::<T>::contains_key(who, key);
+        let uncovered = |who: &AccountId| T::Bonds::bond(who) < needed && !InUse::<T>::contains_key(who, key);
         let book = Books::<T>::get(key);
         if book.iter().any(|s| s.controller == *newcomer) {
             return Ok(());

@@ -52,7 +52,8 @@ fn offer<T: Config>() -> Ask {
     Ask { price: 1, slots: 8, check_slots: 8, rate }
 }
 
-/// Puts `n` holders into the span's book. All but the last one in its order have a bond.
+/// Puts `n` holders into the span's book. All but the last one in its order have a bond: in a full book that one gives
+/// way, after all others were looked at.
 fn crowd<T: Config>(key: &SpanKey, n: u32) {
     let mut holders: Vec<AccountId> = (1..=n).map(|i| registered::<T>("holder", i)).collect();
     holders.sort();

@@ -14,8 +14,8 @@
 //!   the old one goes on answering for assignments made under it, and is forgotten when nothing is in use.
 //! - **Asks** stand until they are replaced or withdrawn, hold a small deposit, can be matched `ask_delay` ticks after they were
 //!   set (so that nobody undercuts a job that it sees in the pool), and can only be set while the free exposure of the bond
-//!   covers the backing of a minimum job. A book has at most 64 holders; in a full one, an idle holder whose free exposure no
-//!   longer covers that gives way to a newcomer.
+//!   covers the backing of a minimum job. A book has at most 64 holders; in a full one, an idle holder whose bond, free
+//!   or not, no longer covers that gives way to a newcomer.
 //! - **Capacity**: [`InUse`] is the only counter. The market takes a unit per assignment and gives it back.
 //! - **Penalty**: see [`penalty`].
 //! - **Draining**: a provider that drains gets no new work and finishes what it has.
@@ -400,7 +400,7 @@ pub mod pallet {
         /// [`Error::TooManyAsks`]; the token's own if the deposit cannot be held.
         ///
         /// ## Events
-        /// [`Event::AskSet`]; [`Event::AskWithdrawn`] for an idle holder without exposure that gave way in a full book.
+        /// [`Event::AskSet`]; [`Event::AskWithdrawn`] for an idle holder without bond that gave way in a full book.
         #[pallet::call_index(4)]
         #[pallet::weight(T::WeightInfo::ask())]
         pub fn ask(origin: OriginFor<T>, key: SpanKey, ask: Ask) -> DispatchResult {

@@ -41,7 +41,8 @@ parameter_types! {
     pub const PointPrice: Balance = 1_000;
     pub static Clock: Tick = 10;
     pub static FreeExposure: Balance = Balance::MAX;
-    pub static Uncovered: Vec<AccountId> = vec![];
+    pub static Unbonded: Vec<AccountId> = vec![];
+    pub static FullyReserved: Vec<AccountId> = vec![];
     pub TestParams: Params = Params { ask_delay: 2, min_rate: 100, base_price: 1_000, ..Params::public() };
 }
 
@@ -99,15 +100,19 @@ impl ModelDirectory for Registry {
     fn remove_user(_: ModelId) {}
 }
 
-/// Everybody has the same bond, and all of it free unless a test says otherwise.
+/// Everybody has the same bond, and all of it free, unless a test says otherwise.
 pub struct Bonds;
 
 impl BondManager for Bonds {
-    fn bond(_: &AccountId) -> Balance {
-        1_000_000
+    fn bond(who: &AccountId) -> Balance {
+        if Unbonded::get().contains(who) {
+            0
+        } else {
+            1_000_000
+        }
     }
     fn free_exposure(who: &AccountId) -> Balance {
-        if Uncovered::get().contains(who) {
+        if Unbonded::get().contains(who) || FullyReserved::get().contains(who) {
             0
         } else {
             FreeExposure::get()
@@ -196,7 +201,8 @@ pub fn ext(providers: Vec<GenesisProvider>) -> sp_io::TestExternalities {
         System::set_block_number(1);
         Clock::set(10);
         FreeExposure::set(Balance::MAX);
-        Uncovered::set(vec![]);
+        Unbonded::set(vec![]);
+        FullyReserved::set(vec![]);
     });
     ext
 }

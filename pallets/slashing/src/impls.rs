@@ -31,9 +31,9 @@ impl<T: Config> OffenceSink for Pallet<T> {
         let kind = offence.kind;
         let pending = Self::pending_slash(params, offence, key.clone(), amount);
         let immediate = kind.is_liveness();
-        let index = if amount == 0 || immediate { None } else { Some(Self::defer(pending.clone())) };
+        let index = if amount == 0 || immediate { None } else { Self::defer(pending.clone()) };
         Self::deposit_event(Event::OffenceReported { key, kind, amount, index });
-        if amount > 0 && immediate {
+        if amount > 0 && index.is_none() {
             Self::execute(pending);
         }
         amount
@@ -98,12 +98,14 @@ impl<T: Config> Pallet<T> {
             }
             first = first.saturating_add(1);
         }
+        // Nobody names a place of the memory: an empty one starts again at 0, so that places never run out.
         MemoryRange::<T>::put(if first == end { (0, 0) } else { (first, end) });
     }
 
-    /// Queues a slash and returns its place.
-    fn defer(slash: PendingSlash) -> u32 {
+    /// Queues a slash and returns its place; none if no places are left.
+    fn defer(slash: PendingSlash) -> Option<u32> {
         let (mut first, end) = PendingRange::<T>::get();
+        let next = end.checked_add(1)?;
         if end.saturating_sub(first) >= T::MaxPending::get() {
             if let Some(oldest) = Pending::<T>::take(first) {
                 Self::execute(oldest);
@@ -111,8 +113,8 @@ impl<T: Config> Pallet<T> {
             first = first.saturating_add(1);
         }
         Pending::<T>::insert(end, slash);
-        PendingRange::<T>::put((first, end.defensive_saturating_add(1)));
-        end
+        PendingRange::<T>::put((first, next));
+        Some(end)
     }
 
     /// Executes what is due, in the order of the reports and as far as the weight goes; the rest waits for the next block. A
@@ -138,8 +140,7 @@ impl<T: Config> Pallet<T> {
             }
             first = first.saturating_add(1);
         }
-        // An empty queue starts again at 0, so that places never run out.
-        PendingRange::<T>::put(if first == end { (0, 0) } else { (first, end) });
+        PendingRange::<T>::put((first, end));
     }
 
     pub(crate) fn execute(slash: PendingSlash) {
@@ -200,7 +201,8 @@ impl<T: Config> Pallet<T> {
     /// Checks the pallet's invariants.
     ///
     /// 1. The pot holds what waits to be claimed, over its existential deposit; no empty claim is stored.
-    /// 2. Pending slashes lie within the queue's range and bound, and their legs do not exceed them.
+    /// 2. Pending slashes lie within the queue's range and bound, and their legs do not exceed them. An empty queue may
+    ///    be anywhere.
     /// 3. Exactly the remembered reports are recorded, each for something.
     #[cfg(any(feature = "try-runtime", feature = "std"))]
     pub fn do_try_state() -> Result<(), frame::deps::sp_runtime::TryRuntimeError> {

@@ -118,7 +118,8 @@ pub mod pallet {
     #[pallet::storage]
     pub type Pending<T: Config> = StorageMap<_, Twox64Concat, u32, PendingSlash>;
 
-    /// First and one past the last place of [`Pending`].
+    /// First and one past the last place of [`Pending`]. No place is used twice: approvals that a multisig collects for
+    /// cancelling one slash must never cancel another.
     #[pallet::storage]
     pub type PendingRange<T: Config> = StorageValue<_, (u32, u32), ValueQuery>;
 

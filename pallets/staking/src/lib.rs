@@ -18,10 +18,11 @@
 //!
 //! - **Unbonding** takes [`Config::UnbondingSessions`] sessions, so that what an account did can still be reported and
 //!   punished: slashes reach unbonding chunks, and nothing leaves below what backings and pending slashes have claim to.
-//! - **Election**: every [`Config::SessionsPerElection`] sessions, or in the next one when a validator was chilled, the accounts
-//!   that called `validate`, have session keys and at least the minimum of *both* parts are ordered by validator bond (the
-//!   validators are elected from the bonded providers). At most a tenth of the set leaves at a time; fewer than the
-//!   minimum count, or nobody, changes nothing.
+//! - **Election**: every [`Config::SessionsPerElection`] sessions, or in each one from when a validator was chilled for
+//!   an offence or for being idle until all who no longer stand have left, the accounts that called `validate`, have
+//!   session keys and at least the minimum of *both* parts are ordered by validator bond (the validators are elected
+//!   from the bonded providers). At most a tenth of the set leaves at a time, offenders that no longer stand first;
+//!   fewer than the minimum count, or nobody, changes nothing.
 //! - **Idle validators**, who author nothing for [`Config::IdleSessions`] sessions in which sixteen blocks would have been their
 //!   share, are chilled: they have to call `validate` again. An honest validator meets that rule by chance about
 //!   once in ten million times.
@@ -175,7 +176,8 @@ pub mod pallet {
     #[pallet::storage]
     pub type LastElection<T: Config> = StorageValue<_, SessionIndex>;
 
-    /// A validator was chilled: elect for the next session already.
+    /// A validator was chilled for an offence or for being idle: elect for the next session already, and go on until
+    /// everybody in the set stands for election.
     #[pallet::storage]
     pub type ElectionForced<T: Config> = StorageValue<_, bool, ValueQuery>;
 
@@ -196,7 +198,8 @@ pub mod pallet {
     #[pallet::storage]
     pub type PendingSlashes<T: Config> = StorageMap<_, Twox64Concat, u32, PendingSlash>;
 
-    /// First and one past the last place of the queue of consensus slashes.
+    /// First and one past the last place of the queue of consensus slashes. No place is used twice: approvals that a
+    /// multisig collects for cancelling one slash must never cancel another.
     #[pallet::storage]
     pub type PendingRange<T: Config> = StorageValue<_, (u32, u32), ValueQuery>;
 
@@ -292,7 +295,8 @@ pub mod pallet {
             fraction: Perbill,
             /// Accused of this much more.
             amount: Balance,
-            /// Place in the queue, for cancelling; none if it was executed at once because the queue is full.
+            /// Place in the queue, for cancelling; none if it was executed at once because the queue is full or has no
+            /// places left.
             index: Option<u32>,
         },
         /// A pending consensus slash was cancelled.

@@ -68,7 +68,7 @@ impl<T: Config> Pallet<T> {
         ElectionForced::<T>::put(true);
     }
 
-    /// Queues a slash; none if the queue is full.
+    /// Queues a slash; none if the queue is full or has no places left.
     fn defer(who: &AccountId, session: SessionIndex, amount: Balance, now: SessionIndex) -> Option<u32> {
         let (first, end) = PendingRange::<T>::get();
         if end.saturating_sub(first) >= MAX_PENDING {
@@ -104,8 +104,7 @@ impl<T: Config> Pallet<T> {
             }
             first = first.saturating_add(1);
         }
-        // An empty queue starts again at 0, so that places never run out.
-        PendingRange::<T>::put(if first == end { (0, 0) } else { (first, end) });
+        PendingRange::<T>::put((first, end));
     }
 
     pub(crate) fn do_cancel_slash(index: u32) -> DispatchResult {

@@ -45,10 +45,13 @@ impl<T: Config> Pallet<T> {
         let present = Self::validators();
         let previous: Vec<AccountId> = present.iter().filter(|v| T::Session::is_registered(v)).cloned().collect();
         let lost = present.len().saturating_sub(previous.len());
+        // Slashes are deferred for more sessions than it takes the set to lose its offenders.
+        let accused: Vec<AccountId> = previous.iter().filter(|v| Ledgers::<T>::get(v).accused > 0).cloned().collect();
+        let standing = Candidates::<T>::get();
         let candidates: Vec<_> =
-            Candidates::<T>::get().into_iter().filter_map(|c| Self::electable(&c).map(|bond| (c, bond))).collect();
+            standing.iter().filter_map(|c| Self::electable(c).map(|bond| (c.clone(), bond))).collect();
         let ValidatorCounts { minimum, target } = Counts::<T>::get();
-        let elected = election::elect(&previous, lost, candidates, target as usize, minimum as usize);
+        let elected = election::elect(&previous, lost, &accused, candidates, target as usize, minimum as usize);
         let failed = elected.is_none();
         // The present set again, as a set: sessions then forget who was disabled, and finality renews its authorities.
         let mut next = elected.unwrap_or(previous);
@@ -68,7 +71,10 @@ impl<T: Config> Pallet<T> {
             });
         }
         LastElection::<T>::put(planned);
-        ElectionForced::<T>::kill();
+        // Few may leave at a time: while somebody in the set no longer stands, the next session goes on removing.
+        if next.iter().all(|who| standing.binary_search(who).is_ok()) {
+            ElectionForced::<T>::kill();
+        }
         Elected::<T>::put(BoundedVec::truncate_from(next.clone()));
         if !failed {
             Self::deposit_event(Event::ValidatorsElected { session: planned, count: next.len() as u32 });

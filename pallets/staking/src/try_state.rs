@@ -14,7 +14,7 @@ impl<T: Config> Pallet<T> {
     /// 4. Pending consensus slashes are what their ledger says is accused.
     /// 5. No ledger is empty, no chunk is empty, and chunks are in order of their release.
     /// 6. Candidates are in order, each once.
-    /// 7. The queue lies within its range and its bound.
+    /// 7. The queue lies within its range and its bound; an empty one may be anywhere.
     pub fn do_try_state() -> Result<(), TryRuntimeError> {
         let mut reserved: BTreeMap<AccountId, Balance> = BTreeMap::new();
         for (who, _, amount) in Backings::<T>::iter() {

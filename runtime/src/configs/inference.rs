@@ -5,8 +5,8 @@ use crate::{
         currency::{deposit, MILLIUNITS, UNITS},
         time::UNBONDING_SESSIONS,
     },
-    AccountId, Authorship, Babe, Balance, Balances, Jobs, Models, Providers, Runtime, RuntimeHoldReason, Session,
-    Slashing, Staking, Verification,
+    AccountId, Babe, Balance, Balances, Jobs, Models, Providers, Runtime, RuntimeHoldReason, Session, Slashing,
+    Staking, Verification,
 };
 use alloc::vec::Vec;
 use assay_primitives::{traits::AuthorVrf, Params, Tick};
@@ -128,14 +128,19 @@ impl pallet_assay_jobs::Config for Runtime {
 ///
 /// pallet-babe stores an author's output only in `on_finalize`; during the block it still has the parent's. What it will store
 /// follows from the pre-digest, as in pallet-babe's `on_finalize`.
+///
+/// The claim's index counts in the set of its own epoch, for the key as for the account. In an epoch's first block
+/// pallet-authorship has looked it up in the previous set, because it runs before the session pallet rotates; the
+/// beacon runs after it.
 pub struct BabeVrf;
 
 impl AuthorVrf for BabeVrf {
     fn current() -> Option<(AccountId, [u8; 32])> {
         let claim = Babe::initialized().flatten()?;
         let signature = claim.vrf_signature()?;
+        let index = claim.authority_index() as usize;
         let authorities = pallet_babe::Authorities::<Runtime>::get();
-        let (authority, _) = authorities.get(claim.authority_index() as usize)?;
+        let (authority, _) = authorities.get(index)?;
         let transcript = make_vrf_transcript(
             &pallet_babe::Randomness::<Runtime>::get(),
             pallet_babe::CurrentSlot::<Runtime>::get(),
@@ -143,7 +148,7 @@ impl AuthorVrf for BabeVrf {
         );
         let output =
             authority.as_inner_ref().make_bytes(RANDOMNESS_VRF_CONTEXT, &transcript, &signature.pre_output).ok()?;
-        Some((Authorship::author()?, output))
+        Some((Session::validators().get(index).cloned()?, output))
     }
 
     fn validators() -> Vec<AccountId> {

@@ -46,6 +46,7 @@ fn submit_bad_specification_is_refused_with_what_is_wrong() {
             },
             Error::InsuredUnverified,
         );
+        refused(|s| s.insured = BOND, Error::InsuredTooHigh);
         refused(|s| s.sampling.top_p = 0, Error::TopPOutOfRange);
         refused(|s| s.sampling.top_p = 65_537, Error::TopPOutOfRange);
         refused(|s| s.extra_ticks = 101, Error::ExtraTicksTooMany);
@@ -75,9 +76,15 @@ fn submit_with_nobody_to_serve_fails_with_the_reason() {
         cheap.max_price = 999;
         unmatched(cheap, &[0, 1], NoMatch::Price, Error::PriceTooLow);
         unmatched(spec(1, 5), &[0, 1], NoMatch::NotVerifiable, Error::NotVerifiable);
-        let mut risky = spec(1, 3);
-        risky.insured = BOND;
-        unmatched(risky, &[0, 1], NoMatch::Exposure, Error::ExposureTooLow);
+        (0..4).for_each(|i| world::Bonds::<Test>::insert(controller(i), 1));
+        unmatched(spec(1, 3), &[0, 1], NoMatch::Exposure, Error::ExposureTooLow);
+        // Bonds for one executor of each stage, and none for anybody who would check it.
+        (0..2).for_each(|i| world::Bonds::<Test>::insert(controller(i), BOND));
+        unmatched(spec(1, 3), &[0, 1], NoMatch::NotVerifiable, Error::NotVerifiable);
+        (0..4).for_each(|i| world::Bonds::<Test>::insert(controller(i), BOND));
+        (1..4).for_each(|i| change_asks(i, |e| e.ask.check_slots = 0));
+        unmatched(spec(1, 3), &[0, 1], NoMatch::NotVerifiable, Error::NotVerifiable);
+        (1..4).for_each(|i| change_asks(i, |e| e.ask.check_slots = 8));
         // Second stage only.
         let book: Vec<_> = world::Book::<Test>::drain_prefix(key(1)).collect();
         unmatched(spec(1, 2), &[1], NoMatch::NoHolder, Error::NoHolder);

@@ -105,20 +105,34 @@ fn ask_in_a_full_book_is_refused() {
 }
 
 #[test]
-fn ask_in_a_full_book_evicts_an_idle_holder_without_exposure() {
+fn ask_in_a_full_book_evicts_an_idle_holder_without_bond() {
     test(|| {
         for n in 1..=MAX_HOLDERS as u8 {
             register(n);
             assert_ok!(call(n, key(0, 8), ask()));
         }
         register(99);
-        Uncovered::set(vec![id(7), id(9)]);
+        Unbonded::set(vec![id(7), id(9)]);
         assert_ok!(<Directory as ProviderDirectory>::take(&id(7), &key(0, 8), SlotKind::Execute));
         assert_ok!(call(99, key(0, 8), ask()));
         assert!(events().contains(&Event::AskWithdrawn { controller: id(9), key: key(0, 8) }));
         assert_eq!((held(9, HoldReason::Ask), provider(9).spans.len()), (0, 0));
         register(98);
         assert_noop!(call(98, key(0, 8), ask()), Error::<Test>::BookFull);
+    });
+}
+
+#[test]
+fn ask_in_a_full_book_leaves_a_holder_whose_bond_backs_other_work() {
+    test(|| {
+        for n in 1..=MAX_HOLDERS as u8 {
+            register(n);
+            assert_ok!(call(n, key(0, 8), ask()));
+        }
+        register(99);
+        FullyReserved::set(vec![id(7)]);
+        assert_noop!(call(99, key(0, 8), ask()), Error::<Test>::BookFull);
+        assert_eq!((held(7, HoldReason::Ask), provider(7).spans.to_vec()), (20, vec![key(0, 8)]));
     });
 }
 

@@ -21,6 +21,20 @@ fn cancel_gives_the_claim_back_for_good() {
 }
 
 #[test]
+fn cancel_approved_for_an_executed_slash_hits_no_later_one() {
+    test(|| {
+        report(offence(1, 1, OffenceKind::Equivocation));
+        poll_at(110);
+        assert_eq!((bond(1), PendingRange::<Test>::get()), (1_400, (1, 1)));
+        report(offence(2, 1, OffenceKind::Equivocation));
+        assert!(matches!(last_event(), Event::OffenceReported { index: Some(1), .. }));
+        assert_noop!(Slashing::cancel(RuntimeOrigin::root(), 0), Error::<Test>::UnknownSlash);
+        poll_at(120);
+        assert_eq!(bond(2), 1_400);
+    });
+}
+
+#[test]
 fn cancel_by_anyone_else_is_refused() {
     test(|| {
         report(offence(1, 1, OffenceKind::Equivocation));

@@ -22,7 +22,7 @@ fn objective_fault_is_claimed_now_and_executed_later() {
         assert_eq!(Balances::free_balance(id(21)), RICH + 150);
         assert_eq!(Balances::total_issuance(), issuance - 350);
         assert!(matches!(last_event(), Event::SlashExecuted { client: 100, reporter: 150, burned: 350, .. }));
-        assert_eq!(PendingRange::<Test>::get(), (0, 0));
+        assert_eq!(PendingRange::<Test>::get(), (1, 1));
     });
 }
 
@@ -90,5 +90,17 @@ fn full_queue_executes_the_oldest_early() {
         (1..=3).for_each(|n| assert_eq!(report(offence(n, 1, OffenceKind::Equivocation)), 600));
         assert_eq!((bond(1), bond(2), bond(3)), (1_400, 2_000, 2_000));
         assert_eq!(Slashing::pending().iter().map(|(i, _)| *i).collect::<Vec<_>>(), vec![1, 2]);
+    });
+}
+
+#[test]
+fn queue_without_places_left_executes_at_once() {
+    test(|| {
+        PendingRange::<Test>::put((u32::MAX, u32::MAX));
+        assert_eq!(report(offence(1, 1, OffenceKind::Equivocation)), 600);
+        assert!(events().iter().any(|event| matches!(event, Event::OffenceReported { amount: 600, index: None, .. })));
+        assert!(matches!(last_event(), Event::SlashExecuted { client: 100, reporter: 0, burned: 500, .. }));
+        assert_eq!((bond(1), PendingRange::<Test>::get()), (1_400, (u32::MAX, u32::MAX)));
+        assert!(Slashing::pending().is_empty());
     });
 }

@@ -68,7 +68,8 @@ fn apply(op: Op) -> DispatchResult {
             poll_at(Clock::get() + n);
             Ok(())
         }
-        Op::Cancel(index) => Slashing::cancel(RuntimeOrigin::root(), index),
+        // Counted from the oldest, because places are never used again.
+        Op::Cancel(nth) => Slashing::cancel(RuntimeOrigin::root(), PendingRange::<Test>::get().0 + nth),
         Op::Claim(n) => Slashing::claim(signed(1), id(n)),
         Op::Bond(w, a) => Staking::bond(signed(w), Part::Provider, a),
         Op::Unbond(w, a) => Staking::unbond(signed(w), Part::Provider, a),

@@ -36,7 +36,7 @@ fn offence_is_pending_then_burns_the_validator_part_only() {
         assert_eq!((ledger(1).validator.total(), ledger(1).provider.total(), ledger(1).accused), (900, 500, 0));
         assert_eq!(Balances::total_issuance(), issuance - 100);
         assert!(events().contains(&Event::Slashed { account: id(1), part: Part::Validator, amount: 100, burned: 100 }));
-        assert_eq!(PendingRange::<Test>::get(), (0, 0));
+        assert_eq!(PendingRange::<Test>::get(), (1, 1));
     });
 }
 
@@ -48,6 +48,35 @@ fn offence_disables_and_chills_its_offender() {
         assert!(!Candidates::<Test>::get().contains(&id(1)));
         rotate(2);
         assert!(!Session::validators().contains(&id(1)), "elected in the next session already");
+    });
+}
+
+#[test]
+fn offence_of_two_validators_removes_one_in_each_session() {
+    test(|| {
+        report(&[1, 2], 10, 0);
+        rotate(1);
+        assert_eq!(Elected::<Test>::get().to_vec(), ids(&[3, 4, 2]), "one at a time");
+        assert!(ElectionForced::<Test>::get());
+        rotate(1);
+        // Not only after the term of the set that was elected for the first of them.
+        assert!(events().contains(&Event::ValidatorsElected { session: 3, count: 2 }));
+        assert_eq!(Elected::<Test>::get().to_vec(), ids(&[3, 4]));
+        assert!(!ElectionForced::<Test>::get());
+        rotate(1);
+        assert_eq!(Session::validators(), ids(&[3, 4]));
+    });
+}
+
+#[test]
+fn offence_removes_its_offender_before_who_chilled_voluntarily() {
+    test(|| {
+        assert_ok!(Staking::chill(signed(1)));
+        report(&[2], 10, 0);
+        rotate(1);
+        assert_eq!(Elected::<Test>::get().to_vec(), ids(&[3, 4, 1]));
+        rotate(1);
+        assert_eq!(Elected::<Test>::get().to_vec(), ids(&[3, 4]));
     });
 }
 
@@ -138,7 +167,40 @@ fn cancel_slash_gives_the_amount_back_for_good() {
         assert_eq!(ledger(1).accused, 0, "the same report again");
         rotate(3);
         assert_eq!(ledger(1).validator.total(), 1_000);
-        assert_eq!(PendingRange::<Test>::get(), (0, 0));
+        assert_eq!(PendingRange::<Test>::get(), (1, 1));
+    });
+}
+
+#[test]
+fn cancel_slash_approved_for_an_executed_one_hits_no_later_one() {
+    test(|| {
+        report(&[1], 10, 0);
+        rotate(2);
+        assert_eq!(ledger(1).accused, 0, "executed");
+        report(&[2], 10, 2);
+        assert_eq!(Staking::pending_slashes().iter().map(|(index, _)| *index).collect::<Vec<_>>(), vec![1]);
+        assert_noop!(Staking::cancel_slash(RuntimeOrigin::root(), 0), Error::<Test>::UnknownSlash);
+        rotate(2);
+        assert_eq!((ledger(2).validator.total(), ledger(2).accused), (900, 0));
+        assert_eq!(PendingRange::<Test>::get(), (2, 2));
+    });
+}
+
+#[test]
+fn offence_when_no_places_are_left_is_executed_at_once() {
+    test(|| {
+        PendingRange::<Test>::put((u32::MAX, u32::MAX));
+        report(&[1], 10, 0);
+        assert!(events().contains(&Event::ValidatorAccused {
+            account: id(1),
+            session: 0,
+            fraction: Perbill::from_percent(10),
+            amount: 100,
+            index: None
+        }));
+        assert_eq!((ledger(1).validator.total(), ledger(1).accused), (900, 0));
+        assert_eq!(PendingRange::<Test>::get(), (u32::MAX, u32::MAX));
+        assert!(Staking::pending_slashes().is_empty());
     });
 }
 

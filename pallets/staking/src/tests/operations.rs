@@ -104,7 +104,10 @@ fn apply(op: Op) {
             poll();
             assert_eq!(before, ledger(w).provider, "consensus never touches the provider part");
         }
-        Op::Cancel(index) => unchanged_if_err(&|| Staking::cancel_slash(RuntimeOrigin::root(), index)),
+        // Counted from the oldest, because places are never used again.
+        Op::Cancel(nth) => {
+            unchanged_if_err(&|| Staking::cancel_slash(RuntimeOrigin::root(), PendingRange::<Test>::get().0 + nth))
+        }
         Op::Rotate(idle) => {
             let before = Session::queued_keys().len();
             rotate_without(1, &[idle]);

@@ -66,7 +66,11 @@ fn draw_without_enough_checkers_waits_for_capacity_then_gives_up_without_blame()
         (0..6).for_each(|i| change_asks(i, |e| e.ask.check_slots = 0));
         run_blocks(3);
         assert_eq!(open(job).phase, JobPhase::Drawing);
+        // Two could take the seats, but they are less than half of the five who could check when the job began.
         (2..4).for_each(|i| change_asks(i, |e| e.ask.check_slots = 8));
+        next_block();
+        assert_eq!(open(job).phase, JobPhase::Drawing);
+        change_asks(4, |e| e.ask.check_slots = 8);
         next_block();
         assert_eq!(open(job).phase, JobPhase::Checking);
 

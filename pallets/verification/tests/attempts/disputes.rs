@@ -153,6 +153,21 @@ fn electorate_split_is_inconclusive_and_refunds_without_slashing() {
 }
 
 #[test]
+fn electorate_that_stays_away_leaves_the_no_shows_to_pay() {
+    Setup::with(6).build().execute_with(|| {
+        let job = submit(&client(0), spec(1, 2));
+        commit_all(job, &[]);
+        run_to_checking(job);
+        while Jobs::open_job(job).is_some() {
+            run_past(open(job).due);
+        }
+        assert_eq!(refund(job).0, RefundReason::Inconclusive);
+        assert!(!faults().is_empty());
+        assert!(faults().iter().all(|f| f.2 == OffenceKind::NoShow), "{:?}", faults());
+    });
+}
+
+#[test]
 fn electorate_seventy_percent_buying_a_verdict_takes_at_most_the_vote_cap() {
     Setup::with(10).build().execute_with(|| {
         // The executor is honest; seven of ten holders of equal bond say otherwise.

@@ -155,6 +155,20 @@ fn blocked_against_a_committed_upstream_slashes_nobody_and_keeps_neither() {
 }
 
 #[test]
+fn blocked_everywhere_keeps_nobody_so_that_a_saboteur_gets_the_job_once() {
+    Setup::with(6).build().execute_with(|| {
+        let job = submit(&client(0), spec(1, 2));
+        for s in 0..2 {
+            assert_ok!(answer(&worker_of(job, s), Answer::Blocked { at: at(job, s) }));
+        }
+        assert!(faults().is_empty());
+        next_block();
+        let now: Vec<_> = open(job).stages.iter().map(|s| s.executor.clone()).collect();
+        assert_eq!(now, vec![controller(2), controller(3)]);
+    });
+}
+
+#[test]
 fn equivocation_signed_rows_differ_from_the_committed_root_convicts_without_a_vote() {
     Setup::default().build().execute_with(|| {
         let job = submit(&client(0), spec(1, 2));
