@@ -472,6 +472,11 @@ impl Executors {
                 return;
             }
         };
+        if run.ring.is_overfed() {
+            log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: rows behind the end", at.job, at.stage);
+            run.phase = Phase::Failed;
+            return;
+        }
         let (in_root, out_root) = (run.ring.input().root(), run.ring.output().root());
         if (outcome.in_root, outcome.out_root) != (in_root, out_root) {
             run.phase = Phase::Failed;

@@ -299,8 +299,17 @@ impl StageRun {
                 }
                 None
             }
+            // What came behind the last position would be committed to as received, and never be computed.
+            _ if self.end().is_some_and(|end| self.input.len() + fresh.len() as u32 > end) => {
+                Some("rows after the end of generation")
+            }
             _ => (self.input.len() as usize + fresh.len() >= most).then_some("more rows than the job has positions"),
         }
+    }
+
+    /// Where upstream's rows end, once the ids or its final handoff tell it.
+    fn end(&self) -> Option<u32> {
+        self.total.or_else(|| self.ahead.values().find(|handoff| handoff.last).map(|handoff| handoff.n_rows))
     }
 
     /// A handoff from upstream.
@@ -471,6 +480,12 @@ impl StageRun {
         let rows = self.output.rows();
         let step = chunk_rows(rows.width());
         (from as usize..rows.len()).step_by(step).map(|start| (start as u32, rows.slice(start, start + step))).collect()
+    }
+
+    /// Whether upstream delivered more than the engine was given.
+    pub fn is_overfed(&self) -> bool {
+        // The last id is received by the first stage, and never computed.
+        self.input.len() > self.fed + u32::from(self.is_first())
     }
 
     /// The engine's state, once everything is computed and the upstream's final handoff is there: only then can the stage

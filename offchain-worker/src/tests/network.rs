@@ -4,7 +4,7 @@ use super::{
     toy::{self, Toy},
     world::{block, blocks_until, FakeChain, FakeNet, Node, Weather},
 };
-use crate::stream::StreamItem;
+use crate::{network::transport::Misbehaviour, stream::StreamItem};
 use assay_primitives::{api::JobView, AccountId, Answer, CheckVerdict, JobHash, JobPhase};
 use polkadot_sdk::sc_network::PeerId;
 use std::sync::{atomic::Ordering, Arc};
@@ -115,6 +115,19 @@ async fn messages_lost_repeated_and_garbled_only_cost_time() {
     assert!(world.settle(&job, 390).await, "{:?}", world.chain.view(&job));
     world.assert_right(&job);
     assert!(world.nodes.iter().all(|node| node.alarm.get().is_none()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_after_the_final_handoff_harm_nobody() {
+    let world = World::new(4).await;
+    // Into the stage between the ends, and into the last.
+    world.net.overrun(world.nodes[0].peer);
+    world.net.overrun(world.nodes[1].peer);
+    let job = world.submit(&[1, 2, 3], 20, 1, &[0, 1, 2], &[3]);
+    assert!(world.settle(&job, 40).await, "{:?}", world.chain.view(&job));
+    world.assert_right(&job);
+    assert!(world.nodes.iter().all(|node| node.alarm.get().is_none()));
+    assert!(world.net.reports().contains(&(world.nodes[0].peer, Misbehaviour::WrongContent)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
