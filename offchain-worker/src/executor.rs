@@ -188,6 +188,9 @@ impl Executors {
 
     /// Does whatever can be done now for a stage.
     fn advance(&mut self, ctx: &Context, identity: &Identity, at: StageRef) {
+        if ctx.alarm.get().is_some() {
+            return;
+        }
         let Some(run) = self.runs.get_mut(&at) else { return };
         if let (Phase::Computing, Some(reason)) = (&run.phase, run.ring.broken()) {
             log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: {reason}", at.job, at.stage);
@@ -275,6 +278,9 @@ impl Executors {
 
     /// Signs and streams what was drawn since the last frame.
     fn frame(&mut self, ctx: &Context, identity: &Identity, at: StageRef) {
+        if ctx.alarm.get().is_some() {
+            return;
+        }
         let Some(run) = self.runs.get_mut(&at).filter(|run| run.ring.is_last()) else { return };
         let generated = run.ring.generated();
         let complete = run.ring.is_complete();

@@ -7,7 +7,10 @@ use super::{
 use crate::{network::transport::Misbehaviour, stream::StreamItem};
 use assay_primitives::{api::JobView, AccountId, Answer, CheckVerdict, JobHash, JobPhase};
 use polkadot_sdk::sc_network::PeerId;
-use std::sync::{atomic::Ordering, Arc};
+use std::{
+    sync::{atomic::Ordering, Arc},
+    time::Duration,
+};
 use tempfile::TempDir;
 
 struct World {
@@ -68,6 +71,10 @@ impl World {
             self.chain.refused(job).into_iter().filter(|(a, _)| !matches!(a, Answer::Reveal { .. })).collect();
         assert_eq!(refused, []);
     }
+}
+
+fn is_token(item: &StreamItem) -> bool {
+    matches!(item, StreamItem::Token { .. })
 }
 
 fn answers(view: &JobView) -> Vec<Option<CheckVerdict>> {
@@ -151,7 +158,7 @@ async fn a_silent_upstream_is_reported_blocked_before_the_due_tick() {
     for _ in 0..8 {
         world.block().await;
         // Blocks of a length in which an answer of this block can be in the next.
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert!(world.chain.view(&job).stages[1].blocked);
     assert!(world.chain.view(&job).now <= world.chain.view(&job).due);
@@ -177,7 +184,7 @@ async fn a_node_restarted_in_the_middle_takes_the_stage_up_again() {
             again = Some(node);
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     world.nodes.insert(1, again.expect("the journal is free again"));
     assert!(world.settle(&job, 50).await, "{:?}", world.chain.view(&job));
@@ -244,6 +251,25 @@ async fn a_checker_whose_kernels_are_broken_stops_instead_of_dissenting() {
     assert_eq!(world.chain.view(&job).phase, JobPhase::Checking);
     assert!(world.nodes[2].alarm.get().is_some());
     assert!(answers(&world.chain.view(&job)).iter().all(Option::is_none));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_the_alarm_nothing_is_drawn_or_streamed() {
+    let world = World::new(2).await;
+    world.engines[0].pace.store(20, Ordering::SeqCst);
+    let long = |seed: &u8| toy::generate_staged(&toy::job_spec(&[1, 2, 3], 400, *seed, 2), 1).len() > 200;
+    let job = world.submit(&[1, 2, 3], 400, (0..).find(long).unwrap(), &[0], &[1]);
+    let (_, mut items) = world.nodes[0].hub.subscribe(job).unwrap();
+    let mut tokens = move || std::iter::from_fn(|| items.try_recv().ok()).filter(is_token).count();
+    assert!(blocks_until(&world.chain, &world.refs(), 20, || tokens() > 0).await);
+    world.nodes[0].alarm.raise("a test".into());
+    // The step under way ends.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokens();
+    let steps = world.engines[0].steps.load(Ordering::SeqCst);
+    assert!(steps < 200, "generation is not over");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!((tokens(), world.engines[0].steps.load(Ordering::SeqCst)), (0, steps));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
