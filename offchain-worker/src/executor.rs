@@ -53,8 +53,8 @@ enum Phase {
     Computing,
     /// The engine computes the roots.
     Finishing,
-    /// The scalar reference repeats the stage.
-    Confirming(StageOutcome),
+    /// The roots are there. Nothing is committed before the scalar reference has repeated a stage.
+    Finished(StageOutcome),
     /// The answer is journalled, or about to be.
     Answered,
     /// Nothing more can be done in this attempt.
@@ -90,6 +90,8 @@ pub struct Executors {
     runs: BTreeMap<StageRef, Run>,
     /// The engine was compared with the scalar reference since the start.
     confirmed: bool,
+    /// The stage that it is compared by.
+    confirming: Option<StageRef>,
     out: Vec<Outcome>,
 }
 
@@ -167,11 +169,13 @@ impl Executors {
         if self.runs.remove(at).is_some() {
             log::info!(target: crate::LOG_TARGET, "job {:?}: stage {} given up", at.job, at.stage);
         }
+        self.confirm_next();
     }
 
     /// Drops the runs of jobs that are no longer open.
     pub fn retain(&mut self, open: impl Fn(&StageRef) -> bool) {
         self.runs.retain(|at, _| open(at));
+        self.confirm_next();
     }
 
     /// New views of the jobs: keys and peers may have been learnt.
@@ -493,11 +497,34 @@ impl Executors {
         }
         ctx.rows.insert(at.job, in_root, Arc::new(run.ring.input().rows().clone()));
         ctx.rows.insert(at.job, out_root, Arc::new(run.ring.output().rows().clone()));
-        if self.confirmed {
-            self.commit(ctx, identity, at, outcome)
-        } else {
-            run.phase = Phase::Confirming(outcome);
-            self.out.push(Outcome::Confirm(CheckId { at, purpose: Purpose::OwnCommit }));
+        run.phase = Phase::Finished(outcome);
+        self.commit_finished(ctx, identity);
+    }
+
+    /// Has one finished stage repeated. The others wait for it: if it is right, the engine is, and they need no repetition.
+    fn confirm_next(&mut self) {
+        let finished = |run: &Run| matches!(run.phase, Phase::Finished(_));
+        if self.confirmed || self.confirming.and_then(|at| self.runs.get(&at)).is_some_and(finished) {
+            return;
+        }
+        self.confirming = self.runs.iter().find(|(_, run)| finished(run)).map(|(at, _)| *at);
+        self.out.extend(self.confirming.map(|at| Outcome::Confirm(CheckId { at, purpose: Purpose::OwnCommit })));
+    }
+
+    /// Commits the finished stages, once the engine is confirmed.
+    fn commit_finished(&mut self, ctx: &Context, identity: &Identity) {
+        if ctx.alarm.get().is_some() {
+            return;
+        }
+        if !self.confirmed {
+            return self.confirm_next();
+        }
+        let finished = self.runs.iter().filter_map(|(at, run)| match run.phase {
+            Phase::Finished(outcome) => Some((*at, outcome)),
+            _ => None,
+        });
+        for (at, outcome) in finished.collect::<Vec<_>>() {
+            self.commit(ctx, identity, at, outcome);
         }
     }
 
@@ -526,12 +553,9 @@ impl Executors {
         reference: Result<StageOutcome, EngineError>,
     ) {
         let Some(run) = self.runs.get_mut(&at) else { return };
-        let Phase::Confirming(outcome) = run.phase else { return };
+        let Phase::Finished(outcome) = run.phase else { return };
         match reference {
-            Ok(reference) if reference == outcome => {
-                self.confirmed = true;
-                self.commit(ctx, identity, at, outcome);
-            }
+            Ok(reference) if reference == outcome => self.confirmed = true,
             Ok(_) => {
                 run.phase = Phase::Failed;
                 ctx.alarm.raise(format!(
@@ -546,6 +570,7 @@ impl Executors {
                 run.phase = Phase::Failed;
             }
         }
+        self.commit_finished(ctx, identity);
     }
 
     fn commit(&mut self, ctx: &Context, identity: &Identity, at: StageRef, outcome: StageOutcome) {

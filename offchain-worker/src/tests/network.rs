@@ -254,6 +254,42 @@ async fn a_checker_whose_kernels_are_broken_stops_instead_of_dissenting() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stages_that_finish_during_the_first_confirmation_wait_for_it_and_need_no_other() {
+    let world = World::new(3).await;
+    let executors = &world.engines[..2];
+    executors.iter().for_each(|engine| engine.hold_references.store(true, Ordering::SeqCst));
+    let jobs: Vec<_> = (0..4).map(|seed| world.submit(&[1, 2, 3], 10, seed, &[0, 1], &[2])).collect();
+    for _ in 0..6 {
+        world.block().await;
+    }
+    assert!(jobs.iter().all(|job| world.chain.view(job).stages.iter().all(|stage| stage.commit.is_none())));
+    executors.iter().for_each(|engine| engine.hold_references.store(false, Ordering::SeqCst));
+    for job in &jobs {
+        assert!(world.settle(job, 40).await, "{:?}", world.chain.view(job));
+        world.assert_right(job);
+    }
+    assert!(executors.iter().all(|engine| engine.references.load(Ordering::SeqCst) == 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_confirmation_given_up_with_its_job_goes_on_with_another_stage() {
+    let world = World::new(2).await;
+    let engine = &world.engines[0];
+    engine.hold_references.store(true, Ordering::SeqCst);
+    let gone = world.submit(&[1, 2, 3], 10, 1, &[0], &[1]);
+    assert!(blocks_until(&world.chain, &world.refs(), 20, || engine.references.load(Ordering::SeqCst) == 1).await);
+    let job = world.submit(&[1, 2, 3], 10, 2, &[0], &[1]);
+    for _ in 0..4 {
+        world.block().await;
+    }
+    world.chain.remove(&gone);
+    assert!(blocks_until(&world.chain, &world.refs(), 20, || engine.references.load(Ordering::SeqCst) == 2).await);
+    engine.hold_references.store(false, Ordering::SeqCst);
+    assert!(world.settle(&job, 40).await, "{:?}", world.chain.view(&job));
+    world.assert_right(&job);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_the_alarm_nothing_is_drawn_or_streamed() {
     let world = World::new(2).await;
     world.engines[0].pace.store(20, Ordering::SeqCst);

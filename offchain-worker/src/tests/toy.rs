@@ -68,6 +68,8 @@ pub struct Toy {
     pub steps: Arc<AtomicUsize>,
     /// Re-executions with the reference.
     pub references: AtomicUsize,
+    /// None of them ends before this is false again.
+    pub hold_references: AtomicBool,
 }
 
 struct ToyStage {
@@ -197,6 +199,9 @@ impl Engine for Toy {
         let reference = replay.arithmetic == Arithmetic::Reference;
         if reference {
             self.references.fetch_add(1, Ordering::SeqCst);
+            while self.hold_references.load(Ordering::SeqCst) && !replay.cancel.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
         }
         let bent = self.broken_kernels.load(Ordering::SeqCst) && !reference;
         let mut stage = ToyStage::new(spec, bent, false);
