@@ -9,7 +9,7 @@ use crate::{
     engine::{EngineError, Rows, Stage, StageOutcome, StageSpec},
     keys,
     network::{
-        messages::{RingMessage, TokenFrame, MAX_FRAME_IDS},
+        messages::{RingMessage, TokenFrame, MAX_FRAME_IDS, MAX_ROWS_BYTES},
         peer_from_chain,
         transport::Misbehaviour,
     },
@@ -390,11 +390,23 @@ impl Executors {
                 if from.as_ref().is_some_and(|peer| !ctx.transport.may_want(peer)) {
                     return;
                 }
+                // To the peer that asks, and no more than one message may hold: its next `Want` goes on from there.
+                let mut reply = |message| match &from {
+                    Some(peer) => {
+                        ctx.transport.send_to(peer, &message);
+                    }
+                    None => self.out.extend(send(ctx, identity, &run.view, to, message)),
+                };
+                let mut bytes = 0;
                 for (start, rows) in run.ring.replay_output(position) {
-                    self.out.extend(send(ctx, identity, &run.view, to, RingMessage::Rows { at, start, rows }));
+                    bytes += rows.bytes();
+                    reply(RingMessage::Rows { at, start, rows });
+                    if bytes >= MAX_ROWS_BYTES {
+                        break;
+                    }
                 }
                 for handoff in run.handoffs.values() {
-                    self.out.extend(send(ctx, identity, &run.view, to, handoff_message(at, handoff)));
+                    reply(handoff_message(at, handoff));
                 }
             }
             RingMessage::Hello { .. } | RingMessage::Tokens(_) | RingMessage::WantTokens { .. } => {}

@@ -165,7 +165,7 @@ impl ShardTransport for ScTransport {
         if proven.is_empty() {
             return peer.is_some_and(|peer| self.peers.send(&peer, bytes));
         }
-        // To each that proved the worker: one of them may be the dying connection of a node that restarted.
+        // To the newest that proved the worker: one of them may be the dying connection of a node that restarted.
         let mut sent = false;
         for peer in &proven {
             sent |= self.peers.send(peer, bytes.clone());
