@@ -44,7 +44,7 @@ pub async fn run(chain: &Chain, out: Out, args: Infer) -> Result<()> {
         out.say(hex(job));
         return Ok(());
     }
-    let asked = Asked { job, started: deadline.started() };
+    let asked = Asked { job, k: spec.mode.k(), started: deadline.started() };
     deadline.keep(follow(chain, out, asked), |seconds| Error::Timeout { job: hex(job), seconds }).await
 }
 
@@ -52,12 +52,14 @@ pub async fn run(chain: &Chain, out: Out, args: Infer) -> Result<()> {
 #[derive(Clone, Copy)]
 struct Asked {
     job: JobHash,
+    /// Controllers per stage.
+    k: u8,
     started: Instant,
 }
 
 /// Streams a job to its end.
 async fn follow(chain: &Chain, out: Out, asked: Asked) -> Result<()> {
-    let Asked { job, started } = asked;
+    let Asked { job, started, .. } = asked;
     let mut params = RpcParams::new();
     params.push(hex(job)).map_err(|e| Error::Usage(e.to_string()))?;
     let mut frames = chain.subscribe::<Value>("inference_subscribeJob", params, "inference_unsubscribeJob").await?;
@@ -105,11 +107,12 @@ async fn follow(chain: &Chain, out: Out, asked: Asked) -> Result<()> {
 }
 
 async fn finish(chain: &Chain, out: Out, asked: Asked, streamed: &str) -> Result<()> {
-    let Asked { job, started } = asked;
+    let Asked { job, k, started } = asked;
     let receipt = chain
         .receipt(job, false)
         .await?
         .ok_or_else(|| Error::NotFound(format!("the receipt of {} is gone already", hex(job))))?;
+    show::check(&receipt, job, Some(k))?;
     let mut params = RpcParams::new();
     params
         .push(hex(receipt.model))
