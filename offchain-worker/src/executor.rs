@@ -7,6 +7,7 @@ use crate::{
     compute::{guarded, Class},
     context::{work_ctx, CheckId, Context, Event, Purpose, SignError},
     engine::{EngineError, Rows, Stage, StageOutcome, StageSpec},
+    journal::JournalError,
     keys,
     network::{
         messages::{RingMessage, TokenFrame, MAX_FRAME_IDS, MAX_ROWS_BYTES},
@@ -53,7 +54,8 @@ enum Phase {
     Computing,
     /// The engine computes the roots.
     Finishing,
-    /// The roots are there. Nothing is committed before the scalar reference has repeated a stage.
+    /// The roots are there. Nothing is committed before the scalar reference has repeated a stage, and before the final handoff
+    /// is signed: if the journal refuses that, it must not be contradicted by a commitment either.
     Finished(StageOutcome),
     /// The answer is journalled, or about to be.
     Answered,
@@ -326,9 +328,22 @@ impl Executors {
         match result {
             Ok(handoff) => {
                 run.handoffs.retain(|_, known| known.last);
-                run.handoffs.insert(handoff.n_rows, handoff.clone());
+                // They may be signed in another order than they were due: none replaces the final one.
+                if handoff.last || run.handoffs.is_empty() {
+                    run.handoffs.insert(handoff.n_rows, handoff.clone());
+                }
                 let to = run.ring.downstream_of();
                 self.out.extend(send(ctx, identity, &run.view, to, handoff_message(at, &handoff)));
+                self.commit_finished(ctx, identity);
+            }
+            // What a stage hands on follows from what upstream sent, and after a restart or a re-org that may be something else
+            // than before. It says nothing about this machine, and ends no more than the attempt.
+            Err(SignError::Journal(error @ JournalError::DoubleSign { .. })) => {
+                log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: given up: {error}", at.job, at.stage);
+                run.ring.give_up("what follows from the rows that upstream sends is not what was handed on before");
+                if !matches!(run.phase, Phase::Answered) {
+                    run.phase = Phase::Failed;
+                }
             }
             Err(error) => {
                 run.phase = Phase::Failed;
@@ -438,8 +453,10 @@ impl Executors {
         self.out.extend(send(ctx, identity, &run.view, upstream, RingMessage::Want { at: upstream, from }));
     }
 
-    /// Called often: asks again where upstream is silent, and streams what waits.
+    /// Called often: asks again where upstream is silent, and commits and streams what waits.
     pub fn tick(&mut self, ctx: &Context, identity: &Identity) {
+        // The stage that was to be repeated may have failed meanwhile.
+        self.commit_finished(ctx, identity);
         let now = Instant::now();
         let all: Vec<StageRef> = self.runs.keys().copied().collect();
         for at in all {
@@ -485,7 +502,7 @@ impl Executors {
         at: StageRef,
         result: Result<StageOutcome, EngineError>,
     ) {
-        let Some(run) = self.runs.get_mut(&at) else { return };
+        let Some(run) = self.runs.get_mut(&at).filter(|run| matches!(run.phase, Phase::Finishing)) else { return };
         let outcome = match result {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -523,7 +540,7 @@ impl Executors {
         self.out.extend(self.confirming.map(|at| Outcome::Confirm(CheckId { at, purpose: Purpose::OwnCommit })));
     }
 
-    /// Commits the finished stages, once the engine is confirmed.
+    /// Commits the finished stages whose final handoff is signed, once the engine is confirmed.
     fn commit_finished(&mut self, ctx: &Context, identity: &Identity) {
         if ctx.alarm.get().is_some() {
             return;
@@ -532,7 +549,9 @@ impl Executors {
             return self.confirm_next();
         }
         let finished = self.runs.iter().filter_map(|(at, run)| match run.phase {
-            Phase::Finished(outcome) => Some((*at, outcome)),
+            Phase::Finished(outcome) if run.ring.is_alone() || run.handoffs.values().any(|handoff| handoff.last) => {
+                Some((*at, outcome))
+            }
             _ => None,
         });
         for (at, outcome) in finished.collect::<Vec<_>>() {

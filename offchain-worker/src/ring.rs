@@ -157,7 +157,7 @@ pub struct StageRun {
     upstream: Option<SignedHandoff>,
     /// Newest handoff that was given out to be signed.
     handed: Option<HandoffDue>,
-    /// Upstream signed something else than it sent: nothing more can come of this attempt.
+    /// Upstream signed something else than it sent, or sends something else than before: nothing more can come of this attempt.
     broken: Option<&'static str>,
 }
 
@@ -234,6 +234,11 @@ impl StageRun {
     /// Why the attempt can no longer succeed here, if so.
     pub fn broken(&self) -> Option<&'static str> {
         self.broken
+    }
+
+    /// Ends the attempt here.
+    pub fn give_up(&mut self, reason: &'static str) {
+        self.broken.get_or_insert(reason);
     }
 
     /// Upstream's final handoff, once it fits.
@@ -458,7 +463,7 @@ impl StageRun {
 
     /// The handoff that is now due to be signed, if one is: over the newest multiple of [`HANDOFF_EVERY`], or the final one.
     pub fn handoff_due(&mut self) -> Option<HandoffDue> {
-        if self.is_alone() {
+        if self.is_alone() || self.broken.is_some() {
             return None;
         }
         let last = self.output_complete();

@@ -2,11 +2,16 @@
 
 use super::{
     toy::{self, Toy},
-    world::{block, blocks_until, FakeChain, FakeNet, Node, Weather},
+    world::{block, blocks_until, FakeChain, FakeNet, Node, Weather, GENESIS},
 };
-use crate::{network::transport::Misbehaviour, stream::StreamItem};
-use assay_primitives::{api::JobView, AccountId, Answer, CheckVerdict, JobHash, JobPhase};
-use polkadot_sdk::sc_network::PeerId;
+use crate::{
+    context::work_ctx,
+    journal::{Journal, Key, Phase, Value},
+    network::transport::Misbehaviour,
+    stream::StreamItem,
+};
+use assay_primitives::{api::JobView, AccountId, Answer, CheckVerdict, JobHash, JobPhase, Role, StageRef, WorkCtx};
+use polkadot_sdk::{sc_network::PeerId, sp_core::H256};
 use std::{
     sync::{atomic::Ordering, Arc},
     time::Duration,
@@ -58,6 +63,39 @@ impl World {
         self.chain.submit(spec, &spans, &self.workers(executors), &checkers)
     }
 
+    /// Stops a node, as a crash would. The others move up until it is restarted.
+    async fn crash(&mut self, i: usize) -> PeerId {
+        let node = self.nodes.remove(i);
+        let peer = node.peer;
+        node.crash(&self.net).await;
+        peer
+    }
+
+    /// Starts a node again, with the same journal, key and peer id.
+    async fn restart(&mut self, i: usize, peer: PeerId) {
+        let (chain, net, engine, dir) = (&self.chain, &self.net, &self.engines[i], self.dir.path());
+        let again = eventually(|| {
+            let start = || Node::start(NAMES[i], chain, net, engine.clone(), dir, peer);
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(start)).ok()
+        });
+        let node = again.await;
+        self.nodes.insert(i, node);
+    }
+
+    /// Restarts a node that has signed something else for a stage than what it is going to compute.
+    async fn restart_having_signed(&mut self, i: usize, job: &JobHash, stage: u8, phase: Phase) {
+        let peer = self.crash(i).await;
+        let at = StageRef { job: *job, attempt: 0, stage };
+        let WorkCtx { genesis, id, epoch: attempt, stage, range, role, .. } =
+            work_ctx(GENESIS, &at, &self.chain.view(job).spec, Role::Executor);
+        let path = self.dir.path().join(format!("{}.log", NAMES[i]));
+        let mut journal = eventually(|| Journal::open(&path).ok()).await;
+        let key = Key { genesis, job: id, attempt, stage, range, role, phase };
+        journal.record(key, Value { digest: H256::repeat_byte(0xEE), evidence: Vec::new() }, 0).unwrap();
+        drop(journal);
+        self.restart(i, peer).await;
+    }
+
     async fn settle(&self, job: &JobHash, most: u32) -> bool {
         blocks_until(&self.chain, &self.refs(), most, || self.chain.settled(job).is_some()).await
     }
@@ -71,6 +109,17 @@ impl World {
             self.chain.refused(job).into_iter().filter(|(a, _)| !matches!(a, Answer::Reveal { .. })).collect();
         assert_eq!(refused, []);
     }
+}
+
+/// The last disk write of a node that crashed may hold its journal for a moment.
+async fn eventually<T>(mut open: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..50 {
+        if let Some(opened) = open() {
+            return opened;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the journal is never free");
 }
 
 fn is_token(item: &StreamItem) -> bool {
@@ -169,26 +218,44 @@ async fn a_node_restarted_in_the_middle_takes_the_stage_up_again() {
     let mut world = World::new(4).await;
     let job = world.submit(&[1, 2, 3], 60, 5, &[0, 1], &[2, 3]);
     // Stage 1 crashes before it could commit, and comes back with the same journal, key and peer id.
-    let node = world.nodes.remove(1);
-    let peer = node.peer;
-    node.crash(&world.net).await;
+    let peer = world.crash(1).await;
     world.block().await;
-    let engine = world.engines[1].clone();
-    let mut again = None;
-    for _ in 0..50 {
-        // The old process's last disk write may still hold the journal for a moment.
-        let start = std::panic::AssertUnwindSafe(|| {
-            Node::start("Bob", &world.chain, &world.net, engine.clone(), world.dir.path(), peer)
-        });
-        if let Ok(node) = std::panic::catch_unwind(start) {
-            again = Some(node);
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    world.nodes.insert(1, again.expect("the journal is free again"));
+    world.restart(1, peer).await;
     assert!(world.settle(&job, 50).await, "{:?}", world.chain.view(&job));
     world.assert_right(&job);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handoff_that_contradicts_the_journal_blocks_its_stage_and_raises_no_alarm() {
+    let prompt: Vec<u32> = (0..40).collect();
+    let rows = 39 + toy::generate_staged(&toy::job_spec(&prompt, 10, 1, 2), 3).len() as u32;
+    // One on the way; and the final one, which a commitment must not contradict.
+    for signed in [32, rows] {
+        let mut world = World::new(4).await;
+        let job = world.submit(&prompt, 10, 1, &[0, 1, 2], &[3]);
+        world.chain.set_due(&job, 8);
+        world.restart_having_signed(1, &job, 1, Phase::Handoff(signed)).await;
+        for _ in 0..8 {
+            world.block().await;
+            // Blocks of a length in which an answer of this block can be in the next.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let view = world.chain.view(&job);
+        assert_eq!((view.stages[1].blocked, &view.stages[1].commit), (true, &None), "{signed}");
+        assert_eq!(world.nodes[1].alarm.get(), None);
+        let next = world.submit(&[1, 2, 3], 10, 2, &[0, 1, 2], &[3]);
+        assert!(world.settle(&next, 40).await, "{:?}", world.chain.view(&next));
+        world.assert_right(&next);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_contradicts_the_journal_stops_the_worker() {
+    let mut world = World::new(3).await;
+    let job = world.submit(&[1, 2, 3], 10, 1, &[0, 1], &[2]);
+    world.restart_having_signed(1, &job, 1, Phase::Commit).await;
+    assert!(blocks_until(&world.chain, &world.refs(), 20, || world.nodes[1].alarm.get().is_some()).await);
+    assert_eq!(world.chain.view(&job).stages[1].commit, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
