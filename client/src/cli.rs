@@ -117,7 +117,7 @@ pub struct Infer {
     /// Return as soon as the job is submitted.
     #[arg(long)]
     pub no_wait: bool,
-    /// Give up waiting after this many seconds (the job goes on).
+    /// Give up this many seconds after the call is sent, included or not (a submitted job goes on).
     #[arg(long, default_value_t = 600)]
     pub timeout: u64,
     /// Who signs and pays.

@@ -52,6 +52,29 @@ pub enum Error {
         /// How long it waited.
         seconds: u64,
     },
+    /// It was sent, and no best block had it within the time.
+    #[error(
+        "{call} was sent and is not included after {seconds} s; extrinsic {extrinsic} may still come into a block, so look at the \
+         account's events before you send it again"
+    )]
+    NotIncluded {
+        /// Pallet and call.
+        call: String,
+        /// Hash of the extrinsic.
+        extrinsic: String,
+        /// How long it waited.
+        seconds: u64,
+    },
+    /// The node did not take it within the time.
+    #[error("the node at {url} did not take {call} within {seconds} s; it may have passed it on before it stopped answering")]
+    NotTaken {
+        /// Pallet and call.
+        call: String,
+        /// Where.
+        url: String,
+        /// How long it waited.
+        seconds: u64,
+    },
     /// A receipt does not hold what it claims.
     #[error("the receipt does not verify: {0}")]
     BadReceipt(String),
@@ -66,7 +89,7 @@ impl Error {
             Self::Refused(_) | Self::Dispatch { .. } => 4,
             Self::Refunded { .. } => 5,
             Self::NotFound(_) => 6,
-            Self::Timeout { .. } => 7,
+            Self::Timeout { .. } | Self::NotIncluded { .. } | Self::NotTaken { .. } => 7,
             Self::BadReceipt(_) => 8,
         }
     }

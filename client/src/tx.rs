@@ -6,16 +6,53 @@ use crate::{
     error::{Error, Result},
 };
 use codec::Encode;
-use std::str::FromStr;
+use std::{
+    future::Future,
+    str::FromStr,
+    time::{Duration, Instant},
+};
 use subxt::{
+    client::OnlineClientAtBlockImpl,
     config::PolkadotExtrinsicParamsBuilder,
     error::{DispatchError, TransactionEventsError},
     extrinsics::ExtrinsicEvents,
     rpcs::client::RpcParams,
-    tx::TransactionStatus,
+    tx::{TransactionProgress, TransactionStatus},
     PolkadotConfig,
 };
 use subxt_signer::{sr25519::Keypair, SecretUri};
+
+type Progress = TransactionProgress<PolkadotConfig, OnlineClientAtBlockImpl<PolkadotConfig>>;
+
+/// Blocks in which a call may be included.
+const MORTALITY: u64 = 64;
+/// As many blocks of 2 s, and half as much again for slots without a block.
+const PATIENCE: Duration = Duration::from_secs(MORTALITY * 3);
+
+/// When to give up.
+#[derive(Clone, Copy)]
+pub struct Deadline {
+    started: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    /// So long from now on.
+    pub fn after(limit: Duration) -> Self {
+        Self { started: Instant::now(), limit }
+    }
+
+    /// Since when it counts.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Ends `future` when the time is over, with the error that `late` makes of the limit in seconds.
+    pub async fn keep<T>(&self, future: impl Future<Output = Result<T>>, late: impl FnOnce(u64) -> Error) -> Result<T> {
+        let left = self.limit.saturating_sub(self.started.elapsed());
+        tokio::time::timeout(left, future).await.unwrap_or_else(|_| Err(late(self.limit.as_secs())))
+    }
+}
 
 /// Events of a call that succeeded in a best block.
 pub struct Included {
@@ -56,8 +93,32 @@ pub fn parse_secret(secret: &str) -> Result<Keypair> {
 }
 
 /// Builds `pallet.call(args)` with the indices of the node's metadata, signs and submits it, and waits until it is in a best block and
-/// has succeeded.
+/// has succeeded, for as long as a block may have it.
 pub async fn submit(chain: &Chain, signer: &Keypair, pallet: &str, call: &str, args: impl Encode) -> Result<Included> {
+    submit_until(Deadline::after(PATIENCE), chain, signer, pallet, call, args).await
+}
+
+/// As [`submit`], but no longer than until `deadline`.
+pub async fn submit_until(
+    deadline: Deadline,
+    chain: &Chain,
+    signer: &Keypair,
+    pallet: &str,
+    call: &str,
+    args: impl Encode,
+) -> Result<Included> {
+    let name = format!("{pallet}.{call}");
+    let url = chain.url.clone();
+    let progress = deadline
+        .keep(send(chain, signer, pallet, call, args), |seconds| Error::NotTaken { call: name.clone(), url, seconds })
+        .await?;
+    let extrinsic = format!("{:?}", progress.extrinsic_hash());
+    let waiting = wait(chain, signer, &name, progress);
+    deadline.keep(waiting, |seconds| Error::NotIncluded { call: name.clone(), extrinsic, seconds }).await
+}
+
+/// Signs a call and hands it to the node.
+async fn send(chain: &Chain, signer: &Keypair, pallet: &str, call: &str, args: impl Encode) -> Result<Progress> {
     let name = format!("{pallet}.{call}");
     let lost = |reason: String| Error::Connection { url: chain.url.clone(), reason };
     let at = chain.api.at_current_block().await.map_err(|e| lost(e.to_string()))?;
@@ -76,20 +137,26 @@ pub async fn submit(chain: &Chain, signer: &Keypair, pallet: &str, call: &str, a
     let mut params = RpcParams::new();
     params.push(account.to_string()).map_err(|e| Error::Usage(e.to_string()))?;
     let nonce: u64 = chain.request("system_accountNextIndex", params).await?;
-    let params = PolkadotExtrinsicParamsBuilder::new().nonce(nonce).mortal(64).build();
-    let mut progress = at.transactions().sign_and_submit_then_watch(&payload, signer, params).await.map_err(|e| {
+    let params = PolkadotExtrinsicParamsBuilder::new().nonce(nonce).mortal(MORTALITY).build();
+    at.transactions().sign_and_submit_then_watch(&payload, signer, params).await.map_err(|e| {
         Error::Refused(format!("{name} was not accepted: {}", explain_invalid(&e.to_string(), &account.to_string())))
-    })?;
+    })
+}
+
+/// Waits until a call that was sent is in a best block, and reads what became of it.
+async fn wait(chain: &Chain, signer: &Keypair, name: &str, mut progress: Progress) -> Result<Included> {
+    let lost = |reason: String| Error::Connection { url: chain.url.clone(), reason };
+    let account = signer.public_key().to_account_id();
     while let Some(status) = progress.next().await {
         match status.map_err(|e| lost(e.to_string()))? {
             TransactionStatus::InBestBlock(block) | TransactionStatus::InFinalizedBlock(block) => {
                 let events = block.wait_for_success().await.map_err(|e| match e {
                     TransactionEventsError::ExtrinsicFailed(e) => {
-                        Error::Dispatch { call: name.clone(), reason: explain(&e) }
+                        Error::Dispatch { call: name.into(), reason: explain(&e) }
                     }
                     e => lost(e.to_string()),
                 })?;
-                return included(&name, format!("{:?}", block.block_hash()), &events);
+                return included(name, format!("{:?}", block.block_hash()), &events);
             }
             TransactionStatus::Error { message }
             | TransactionStatus::Invalid { message }
@@ -131,4 +198,27 @@ fn explain_invalid(message: &str, account: &str) -> String {
         return format!("{account} cannot pay the fee; transfer some tokens to it");
     }
     message.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn keep_ends_what_never_comes_with_the_timeouts_code_and_counts_from_the_start() {
+        let deadline = Deadline::after(Duration::from_millis(20));
+        let late = |seconds| Error::NotIncluded { call: "Jobs.submit".into(), extrinsic: "0x01".into(), seconds };
+        assert_eq!(deadline.keep(async { Ok(7) }, late).await.unwrap(), 7);
+        let error = deadline.keep(std::future::pending::<Result<()>>(), late).await.unwrap_err();
+        assert_eq!(error.exit_code(), 7);
+        assert!(error.to_string().contains("was sent and is not included"), "{error}");
+        // The second stage of a command has no time of its own.
+        let begun = Instant::now();
+        let slow = async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(())
+        };
+        deadline.keep(slow, late).await.unwrap_err();
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    }
 }

@@ -23,11 +23,12 @@ use polkadot_sdk::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     marker::PhantomData,
+    ops::Bound,
     sync::Arc,
 };
 use tokio::sync::mpsc;
 
-/// Most jobs read at one block besides those with duties.
+/// Most jobs read at one block besides this provider's own.
 const MAX_WATCHED: usize = 512;
 
 /// Why the chain could not be read.
@@ -267,22 +268,45 @@ pub struct Snapshot {
 /// Jobs that somebody wants to hear of without having a duty in them.
 #[derive(Clone, Default)]
 pub struct Watched {
-    jobs: Arc<Mutex<BTreeSet<JobHash>>>,
+    jobs: Arc<Mutex<WatchedJobs>>,
+}
+
+#[derive(Default)]
+struct WatchedJobs {
+    /// What this node works on, or keeps rows of.
+    own: BTreeSet<JobHash>,
+    /// What others brought up: subscribers, and peers with tokens of it.
+    others: BTreeSet<JobHash>,
+    /// The last of `others` that was read.
+    last: JobHash,
 }
 
 impl Watched {
     /// Replaces the set.
-    pub fn set(&self, jobs: BTreeSet<JobHash>) {
-        *self.jobs.lock() = jobs;
+    pub fn set(&self, own: BTreeSet<JobHash>, others: BTreeSet<JobHash>) {
+        let mut jobs = self.jobs.lock();
+        (jobs.own, jobs.others) = (own, others);
     }
 
     /// Adds a job.
     pub fn add(&self, job: JobHash) {
-        self.jobs.lock().insert(job);
+        self.jobs.lock().others.insert(job);
     }
 
+    /// Whether a job is among them.
+    pub fn contains(&self, job: &JobHash) -> bool {
+        let jobs = self.jobs.lock();
+        jobs.own.contains(job) || jobs.others.contains(job)
+    }
+
+    /// What to read now: all of its own; the others in turn, because anybody can bring up jobs that do not exist.
     fn get(&self) -> Vec<JobHash> {
-        self.jobs.lock().iter().take(MAX_WATCHED).copied().collect()
+        let mut jobs = self.jobs.lock();
+        let WatchedJobs { own, others, last } = &mut *jobs;
+        let after = others.range((Bound::Excluded(*last), Bound::Unbounded));
+        let turn: Vec<JobHash> = after.chain(others.range(..=*last)).take(MAX_WATCHED).copied().collect();
+        *last = turn.last().copied().unwrap_or_default();
+        own.iter().copied().chain(turn).collect()
     }
 }
 
@@ -396,6 +420,37 @@ pub async fn follow<B, C>(
                 }
             }
             Err(text) => log::error!(target: crate::LOG_TARGET, "reading the chain panicked: {text}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watched_reads_its_own_jobs_always_and_the_others_in_turn() {
+        let job = |i: usize| JobHash::from_low_u64_be(i as u64 + 1);
+        // By hash after all that others brought up.
+        let own = JobHash::repeat_byte(0xff);
+        let watched = Watched::default();
+        let others: BTreeSet<JobHash> = (0..MAX_WATCHED).map(job).collect();
+        watched.set([own].into(), others.clone());
+        for i in MAX_WATCHED..2 * MAX_WATCHED + 9 {
+            watched.add(job(i));
+        }
+        assert!(watched.contains(&own) && watched.contains(&job(MAX_WATCHED)) && !watched.contains(&JobHash::zero()));
+        let mut read = BTreeSet::new();
+        for _ in 0..3 {
+            let turn = watched.get();
+            assert_eq!((turn[0], turn.len()), (own, MAX_WATCHED + 1));
+            read.extend(turn);
+        }
+        assert_eq!(read.len(), 2 * MAX_WATCHED + 10, "three turns reach all");
+        // As many as fit are read at every block.
+        watched.set(BTreeSet::new(), others.clone());
+        for _ in 0..2 {
+            assert_eq!(watched.get().into_iter().collect::<BTreeSet<_>>(), others);
         }
     }
 }

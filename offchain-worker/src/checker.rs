@@ -339,6 +339,8 @@ impl Checkers {
                     ctx.answer(&task.view.spec, Answer::Check { at: id.at, verdict }, None);
                     task.state = State::Answered;
                 }
+                // The inference queue was full, and all that this node finished waits for it.
+                State::Waiting if id.purpose == Purpose::OwnCommit => self.replay(ctx, id, Arithmetic::Reference),
                 State::Waiting => self.fetch(ctx, id),
                 _ => {}
             }

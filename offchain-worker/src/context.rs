@@ -326,7 +326,8 @@ impl Context {
         }
     }
 
-    /// A refusal of the journal is the last line of defence: it means that this machine was about to contradict itself.
+    /// A refusal of the journal is the last line of defence: it means that this machine was about to contradict itself. For a
+    /// handoff it may mean that upstream did, and the stage is given up instead.
     pub fn refused(&self, error: SignError) {
         match error {
             SignError::Journal(error @ JournalError::DoubleSign { .. }) => self.alarm.raise(error.to_string()),

@@ -7,9 +7,10 @@ use crate::{
     compute::{guarded, Class},
     context::{work_ctx, CheckId, Context, Event, Purpose, SignError},
     engine::{EngineError, Rows, Stage, StageOutcome, StageSpec},
+    journal::JournalError,
     keys,
     network::{
-        messages::{RingMessage, TokenFrame, MAX_FRAME_IDS},
+        messages::{RingMessage, TokenFrame, MAX_FRAME_IDS, MAX_ROWS_BYTES},
         peer_from_chain,
         transport::Misbehaviour,
     },
@@ -53,8 +54,9 @@ enum Phase {
     Computing,
     /// The engine computes the roots.
     Finishing,
-    /// The scalar reference repeats the stage.
-    Confirming(StageOutcome),
+    /// The roots are there. Nothing is committed before the scalar reference has repeated a stage, and before the final handoff
+    /// is signed: if the journal refuses that, it must not be contradicted by a commitment either.
+    Finished(StageOutcome),
     /// The answer is journalled, or about to be.
     Answered,
     /// Nothing more can be done in this attempt.
@@ -90,6 +92,8 @@ pub struct Executors {
     runs: BTreeMap<StageRef, Run>,
     /// The engine was compared with the scalar reference since the start.
     confirmed: bool,
+    /// The stage that it is compared by.
+    confirming: Option<StageRef>,
     out: Vec<Outcome>,
 }
 
@@ -167,11 +171,13 @@ impl Executors {
         if self.runs.remove(at).is_some() {
             log::info!(target: crate::LOG_TARGET, "job {:?}: stage {} given up", at.job, at.stage);
         }
+        self.confirm_next();
     }
 
     /// Drops the runs of jobs that are no longer open.
     pub fn retain(&mut self, open: impl Fn(&StageRef) -> bool) {
         self.runs.retain(|at, _| open(at));
+        self.confirm_next();
     }
 
     /// New views of the jobs: keys and peers may have been learnt.
@@ -188,6 +194,9 @@ impl Executors {
 
     /// Does whatever can be done now for a stage.
     fn advance(&mut self, ctx: &Context, identity: &Identity, at: StageRef) {
+        if ctx.alarm.get().is_some() {
+            return;
+        }
         let Some(run) = self.runs.get_mut(&at) else { return };
         if let (Phase::Computing, Some(reason)) = (&run.phase, run.ring.broken()) {
             log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: {reason}", at.job, at.stage);
@@ -275,6 +284,9 @@ impl Executors {
 
     /// Signs and streams what was drawn since the last frame.
     fn frame(&mut self, ctx: &Context, identity: &Identity, at: StageRef) {
+        if ctx.alarm.get().is_some() {
+            return;
+        }
         let Some(run) = self.runs.get_mut(&at).filter(|run| run.ring.is_last()) else { return };
         let generated = run.ring.generated();
         let complete = run.ring.is_complete();
@@ -316,9 +328,22 @@ impl Executors {
         match result {
             Ok(handoff) => {
                 run.handoffs.retain(|_, known| known.last);
-                run.handoffs.insert(handoff.n_rows, handoff.clone());
+                // They may be signed in another order than they were due: none replaces the final one.
+                if handoff.last || run.handoffs.is_empty() {
+                    run.handoffs.insert(handoff.n_rows, handoff.clone());
+                }
                 let to = run.ring.downstream_of();
                 self.out.extend(send(ctx, identity, &run.view, to, handoff_message(at, &handoff)));
+                self.commit_finished(ctx, identity);
+            }
+            // What a stage hands on follows from what upstream sent, and after a restart or a re-org that may be something else
+            // than before. It says nothing about this machine, and ends no more than the attempt.
+            Err(SignError::Journal(error @ JournalError::DoubleSign { .. })) => {
+                log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: given up: {error}", at.job, at.stage);
+                run.ring.give_up("what follows from the rows that upstream sends is not what was handed on before");
+                if !matches!(run.phase, Phase::Answered) {
+                    run.phase = Phase::Failed;
+                }
             }
             Err(error) => {
                 run.phase = Phase::Failed;
@@ -380,11 +405,23 @@ impl Executors {
                 if from.as_ref().is_some_and(|peer| !ctx.transport.may_want(peer)) {
                     return;
                 }
+                // To the peer that asks, and no more than one message may hold: its next `Want` goes on from there.
+                let mut reply = |message| match &from {
+                    Some(peer) => {
+                        ctx.transport.send_to(peer, &message);
+                    }
+                    None => self.out.extend(send(ctx, identity, &run.view, to, message)),
+                };
+                let mut bytes = 0;
                 for (start, rows) in run.ring.replay_output(position) {
-                    self.out.extend(send(ctx, identity, &run.view, to, RingMessage::Rows { at, start, rows }));
+                    bytes += rows.bytes();
+                    reply(RingMessage::Rows { at, start, rows });
+                    if bytes >= MAX_ROWS_BYTES {
+                        break;
+                    }
                 }
                 for handoff in run.handoffs.values() {
-                    self.out.extend(send(ctx, identity, &run.view, to, handoff_message(at, handoff)));
+                    reply(handoff_message(at, handoff));
                 }
             }
             RingMessage::Hello { .. } | RingMessage::Tokens(_) | RingMessage::WantTokens { .. } => {}
@@ -416,8 +453,10 @@ impl Executors {
         self.out.extend(send(ctx, identity, &run.view, upstream, RingMessage::Want { at: upstream, from }));
     }
 
-    /// Called often: asks again where upstream is silent, and streams what waits.
+    /// Called often: asks again where upstream is silent, and commits and streams what waits.
     pub fn tick(&mut self, ctx: &Context, identity: &Identity) {
+        // The stage that was to be repeated may have failed meanwhile.
+        self.commit_finished(ctx, identity);
         let now = Instant::now();
         let all: Vec<StageRef> = self.runs.keys().copied().collect();
         for at in all {
@@ -463,7 +502,7 @@ impl Executors {
         at: StageRef,
         result: Result<StageOutcome, EngineError>,
     ) {
-        let Some(run) = self.runs.get_mut(&at) else { return };
+        let Some(run) = self.runs.get_mut(&at).filter(|run| matches!(run.phase, Phase::Finishing)) else { return };
         let outcome = match result {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -472,6 +511,11 @@ impl Executors {
                 return;
             }
         };
+        if run.ring.is_overfed() {
+            log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: rows behind the end", at.job, at.stage);
+            run.phase = Phase::Failed;
+            return;
+        }
         let (in_root, out_root) = (run.ring.input().root(), run.ring.output().root());
         if (outcome.in_root, outcome.out_root) != (in_root, out_root) {
             run.phase = Phase::Failed;
@@ -482,11 +526,36 @@ impl Executors {
         }
         ctx.rows.insert(at.job, in_root, Arc::new(run.ring.input().rows().clone()));
         ctx.rows.insert(at.job, out_root, Arc::new(run.ring.output().rows().clone()));
-        if self.confirmed {
-            self.commit(ctx, identity, at, outcome)
-        } else {
-            run.phase = Phase::Confirming(outcome);
-            self.out.push(Outcome::Confirm(CheckId { at, purpose: Purpose::OwnCommit }));
+        run.phase = Phase::Finished(outcome);
+        self.commit_finished(ctx, identity);
+    }
+
+    /// Has one finished stage repeated. The others wait for it: if it is right, the engine is, and they need no repetition.
+    fn confirm_next(&mut self) {
+        let finished = |run: &Run| matches!(run.phase, Phase::Finished(_));
+        if self.confirmed || self.confirming.and_then(|at| self.runs.get(&at)).is_some_and(finished) {
+            return;
+        }
+        self.confirming = self.runs.iter().find(|(_, run)| finished(run)).map(|(at, _)| *at);
+        self.out.extend(self.confirming.map(|at| Outcome::Confirm(CheckId { at, purpose: Purpose::OwnCommit })));
+    }
+
+    /// Commits the finished stages whose final handoff is signed, once the engine is confirmed.
+    fn commit_finished(&mut self, ctx: &Context, identity: &Identity) {
+        if ctx.alarm.get().is_some() {
+            return;
+        }
+        if !self.confirmed {
+            return self.confirm_next();
+        }
+        let finished = self.runs.iter().filter_map(|(at, run)| match run.phase {
+            Phase::Finished(outcome) if run.ring.is_alone() || run.handoffs.values().any(|handoff| handoff.last) => {
+                Some((*at, outcome))
+            }
+            _ => None,
+        });
+        for (at, outcome) in finished.collect::<Vec<_>>() {
+            self.commit(ctx, identity, at, outcome);
         }
     }
 
@@ -515,12 +584,9 @@ impl Executors {
         reference: Result<StageOutcome, EngineError>,
     ) {
         let Some(run) = self.runs.get_mut(&at) else { return };
-        let Phase::Confirming(outcome) = run.phase else { return };
+        let Phase::Finished(outcome) = run.phase else { return };
         match reference {
-            Ok(reference) if reference == outcome => {
-                self.confirmed = true;
-                self.commit(ctx, identity, at, outcome);
-            }
+            Ok(reference) if reference == outcome => self.confirmed = true,
             Ok(_) => {
                 run.phase = Phase::Failed;
                 ctx.alarm.raise(format!(
@@ -535,6 +601,7 @@ impl Executors {
                 run.phase = Phase::Failed;
             }
         }
+        self.commit_finished(ctx, identity);
     }
 
     fn commit(&mut self, ctx: &Context, identity: &Identity, at: StageRef, outcome: StageOutcome) {

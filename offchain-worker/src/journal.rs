@@ -19,12 +19,14 @@
 
 use assay_primitives::{JobHash, Role};
 use codec::{Decode, DecodeAll, Encode};
+use parking_lot::{Mutex, RwLock};
 use polkadot_sdk::{sp_core::H256, sp_io::hashing::blake2_256};
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 const MAGIC: &[u8; 8] = b"ASSAYJ01";
@@ -128,12 +130,19 @@ pub enum JournalError {
     TooLarge(usize),
 }
 
-/// See the module.
-#[derive(Debug)]
+/// See the module. Clones are the same journal: whoever reads does not wait for one that writes to the disk.
+#[derive(Clone, Debug)]
 pub struct Journal {
+    /// Taken before the entries, by whoever changes them, and held until the file has what they say.
+    log: Arc<Mutex<Log>>,
+    /// What the file is known to have. Never held over a disk access.
+    entries: Arc<RwLock<BTreeMap<Key, (Value, u32)>>>,
+}
+
+#[derive(Debug)]
+struct Log {
     path: PathBuf,
     file: File,
-    entries: BTreeMap<Key, (Value, u32)>,
     /// Records in the file, entries that were dropped from memory included.
     records: usize,
     /// End of the last complete record.
@@ -154,16 +163,16 @@ impl Journal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
 
-        let mut journal =
-            Self { path: path.clone(), file, entries: BTreeMap::new(), records: 0, end: MAGIC.len() as u64 };
+        let mut entries = BTreeMap::new();
+        let mut log = Log { path: path.clone(), file, records: 0, end: MAGIC.len() as u64 };
         if bytes.len() < MAGIC.len() && MAGIC.starts_with(&bytes) {
             // New, or torn while the magic was written: nothing was ever signed with it.
-            journal.file.set_len(0).map_err(io)?;
-            journal.file.seek(SeekFrom::Start(0)).map_err(io)?;
-            journal.file.write_all(MAGIC).map_err(io)?;
-            journal.file.sync_all().map_err(io)?;
+            log.file.set_len(0).map_err(io)?;
+            log.file.seek(SeekFrom::Start(0)).map_err(io)?;
+            log.file.write_all(MAGIC).map_err(io)?;
+            log.file.sync_all().map_err(io)?;
             sync_dir(&path).map_err(io)?;
-            return Ok(journal);
+            return Ok(Self::of(log, entries));
         }
         if !bytes.starts_with(MAGIC) {
             return Err(JournalError::Format(path));
@@ -173,46 +182,52 @@ impl Journal {
             match record(&bytes[at..]) {
                 Parsed::Entry(entry, len) => {
                     at += len;
-                    journal.records += 1;
-                    journal.end = at as u64;
-                    journal.entries.insert(entry.key, (entry.value, entry.block));
+                    log.records += 1;
+                    log.end = at as u64;
+                    entries.insert(entry.key, (entry.value, entry.block));
                 }
                 Parsed::Torn => break,
                 Parsed::Bad => return Err(JournalError::Damaged { path, offset: at as u64 }),
             }
         }
-        if journal.end < bytes.len() as u64 {
+        if log.end < bytes.len() as u64 {
             log::warn!(
                 target: crate::LOG_TARGET,
                 "journal {}: dropped {} bytes of an unfinished record",
                 path.display(),
-                bytes.len() as u64 - journal.end,
+                bytes.len() as u64 - log.end,
             );
-            journal.file.set_len(journal.end).map_err(io)?;
-            journal.file.sync_all().map_err(io)?;
+            log.file.set_len(log.end).map_err(io)?;
+            log.file.sync_all().map_err(io)?;
         }
-        Ok(journal)
+        Ok(Self::of(log, entries))
+    }
+
+    fn of(log: Log, entries: BTreeMap<Key, (Value, u32)>) -> Self {
+        Self { log: Arc::new(Mutex::new(log)), entries: Arc::new(RwLock::new(entries)) }
     }
 
     /// What was signed for a key.
-    pub fn get(&self, key: &Key) -> Option<&Value> {
-        self.entries.get(key).map(|(value, _)| value)
+    pub fn get(&self, key: &Key) -> Option<Value> {
+        self.entries.read().get(key).map(|(value, _)| value.clone())
     }
 
     /// Number of entries.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.read().len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.read().is_empty()
     }
 
     /// Allows a signature: on success the intent is on the disk. The same digest may be signed again, and keeps its first
     /// evidence, which is returned; another digest never.
-    pub fn record(&mut self, key: Key, value: Value, block: u32) -> Result<&Value, JournalError> {
-        if let Some((known, _)) = self.entries.get(&key) {
+    pub fn record(&mut self, key: Key, value: Value, block: u32) -> Result<Value, JournalError> {
+        // Before the look: of two that ask for one key at once, the second sees what the first was granted.
+        let mut log = self.log.lock();
+        if let Some(known) = self.get(&key) {
             if known.digest != value.digest {
                 return Err(JournalError::DoubleSign {
                     key: Box::new(key),
@@ -220,41 +235,45 @@ impl Journal {
                     wanted: value.digest,
                 });
             }
-        } else {
-            let entry = Entry { key, value, block };
-            self.append(&entry)?;
-            self.entries.insert(key, (entry.value, block));
+            return Ok(known);
         }
-        Ok(&self.entries[&key].0)
+        let entry = Entry { key, value, block };
+        log.append(&entry)?;
+        self.entries.write().insert(key, (entry.value.clone(), block));
+        Ok(entry.value)
     }
 
     /// Drops what was written at or before block `before` and is about none of the jobs that are `open`, and rewrites the file
     /// if most of it is dead. The rewrite is atomic: a crash leaves the old file or the new one.
     pub fn compact(&mut self, before: u32, open: impl Fn(&JobHash) -> bool) -> Result<(), JournalError> {
-        self.entries.retain(|key, (_, block)| *block > before || open(&key.job));
-        if self.records < 256 || self.entries.len() * 2 > self.records {
+        let mut log = self.log.lock();
+        self.entries.write().retain(|key, (_, block)| *block > before || open(&key.job));
+        let left = self.len();
+        if log.records < 256 || left * 2 > log.records {
             return Ok(());
         }
-        let path = self.path.clone();
+        let path = log.path.clone();
         let io = |source| JournalError::Io { path: path.clone(), source };
-        let fresh_path = self.path.with_extension("new");
+        let fresh_path = path.with_extension("new");
         let mut fresh =
             OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&fresh_path).map_err(io)?;
         lock(&fresh, &fresh_path)?;
         let mut bytes = MAGIC.to_vec();
-        for (key, (value, block)) in &self.entries {
+        for (key, (value, block)) in &*self.entries.read() {
             bytes.extend(encode(&Entry { key: *key, value: value.clone(), block: *block })?);
         }
         fresh.write_all(&bytes).map_err(io)?;
         fresh.sync_all().map_err(io)?;
-        fs::rename(&fresh_path, &self.path).map_err(io)?;
-        sync_dir(&self.path).map_err(io)?;
-        self.file = fresh;
-        self.end = bytes.len() as u64;
-        self.records = self.entries.len();
-        Ok(())
+        fs::rename(&fresh_path, &path).map_err(io)?;
+        // Also if the folder cannot be synced: the name is the new file's, and what is appended must go there.
+        log.file = fresh;
+        log.end = bytes.len() as u64;
+        log.records = left;
+        sync_dir(&path).map_err(io)
     }
+}
 
+impl Log {
     fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
         let bytes = encode(entry)?;
         let written = self

@@ -37,7 +37,7 @@ fn record_another_digest_for_a_key_is_refused_also_after_a_restart() {
     drop(journal);
 
     let mut journal = Journal::open(&path).unwrap();
-    assert_eq!(journal.get(&key(1, Phase::Commit)), Some(&value(1)));
+    assert_eq!(journal.get(&key(1, Phase::Commit)), Some(value(1)));
     assert!(matches!(journal.record(key(1, Phase::Commit), value(2), 12), Err(JournalError::DoubleSign { .. })));
     // Every part of the key separates.
     journal.record(key(1, Phase::Check), value(2), 12).unwrap();
@@ -55,7 +55,7 @@ fn record_the_same_digest_again_keeps_the_first_evidence() {
     journal.record(key(1, Phase::Commit), value(1), 10).unwrap();
     let size = fs::metadata(&path).unwrap().len();
     let again = Value { digest: H256::repeat_byte(1), evidence: vec![7] };
-    assert_eq!(journal.record(key(1, Phase::Commit), again, 11).unwrap(), &value(1));
+    assert_eq!(journal.record(key(1, Phase::Commit), again, 11).unwrap(), value(1));
     assert_eq!(fs::metadata(&path).unwrap().len(), size);
 }
 
@@ -67,7 +67,7 @@ fn record_is_in_the_file_before_it_returns() {
     // What a crash right now would leave behind.
     let copy = path.with_extension("copy");
     fs::copy(&path, &copy).unwrap();
-    assert_eq!(Journal::open(&copy).unwrap().get(&key(1, Phase::Commit)), Some(&value(1)));
+    assert_eq!(Journal::open(&copy).unwrap().get(&key(1, Phase::Commit)), Some(value(1)));
 }
 
 #[test]
@@ -164,7 +164,40 @@ fn compact_drops_the_old_keeps_the_open_and_survives_a_restart() {
     drop(journal);
     let journal = Journal::open(&path).unwrap();
     assert_eq!(journal.len(), 3);
-    assert_eq!(journal.get(&key(2, Phase::Commit)), Some(&value(2)));
+    assert_eq!(journal.get(&key(2, Phase::Commit)), Some(value(2)));
+}
+
+#[test]
+fn get_does_not_wait_for_one_that_writes() {
+    let (_dir, path) = place();
+    let mut journal = Journal::open(&path).unwrap();
+    journal.record(key(1, Phase::Commit), value(1), 1).unwrap();
+    let reader = journal.clone();
+    // As while a record is on its way to the disk.
+    let writing = journal.log.lock();
+    assert_eq!(reader.get(&key(1, Phase::Commit)), Some(value(1)));
+    assert_eq!((reader.len(), reader.get(&key(2, Phase::Commit))), (1, None));
+    drop(writing);
+    journal.record(key(2, Phase::Commit), value(2), 1).unwrap();
+    assert_eq!(reader.get(&key(2, Phase::Commit)), Some(value(2)));
+}
+
+#[test]
+fn record_of_many_at_once_grants_one_digest_and_what_was_granted_is_in_the_file() {
+    let (_dir, path) = place();
+    let journal = Journal::open(&path).unwrap();
+    let granted: Vec<u8> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..=8)
+            .map(|digest| {
+                let mut journal = journal.clone();
+                scope.spawn(move || journal.record(key(1, Phase::Commit), value(digest), 1).is_ok().then_some(digest))
+            })
+            .collect();
+        threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(granted.len(), 1);
+    drop(journal);
+    assert_eq!(Journal::open(&path).unwrap().get(&key(1, Phase::Commit)), Some(value(granted[0])));
 }
 
 proptest! {

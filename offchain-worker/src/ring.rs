@@ -157,7 +157,7 @@ pub struct StageRun {
     upstream: Option<SignedHandoff>,
     /// Newest handoff that was given out to be signed.
     handed: Option<HandoffDue>,
-    /// Upstream signed something else than it sent: nothing more can come of this attempt.
+    /// Upstream signed something else than it sent, or sends something else than before: nothing more can come of this attempt.
     broken: Option<&'static str>,
 }
 
@@ -236,6 +236,11 @@ impl StageRun {
         self.broken
     }
 
+    /// Ends the attempt here.
+    pub fn give_up(&mut self, reason: &'static str) {
+        self.broken.get_or_insert(reason);
+    }
+
     /// Upstream's final handoff, once it fits.
     pub fn final_handoff(&self) -> Option<&SignedHandoff> {
         self.upstream.as_ref()
@@ -299,8 +304,17 @@ impl StageRun {
                 }
                 None
             }
+            // What came behind the last position would be committed to as received, and never be computed.
+            _ if self.end().is_some_and(|end| self.input.len() + fresh.len() as u32 > end) => {
+                Some("rows after the end of generation")
+            }
             _ => (self.input.len() as usize + fresh.len() >= most).then_some("more rows than the job has positions"),
         }
+    }
+
+    /// Where upstream's rows end, once the ids or its final handoff tell it.
+    fn end(&self) -> Option<u32> {
+        self.total.or_else(|| self.ahead.values().find(|handoff| handoff.last).map(|handoff| handoff.n_rows))
     }
 
     /// A handoff from upstream.
@@ -449,7 +463,7 @@ impl StageRun {
 
     /// The handoff that is now due to be signed, if one is: over the newest multiple of [`HANDOFF_EVERY`], or the final one.
     pub fn handoff_due(&mut self) -> Option<HandoffDue> {
-        if self.is_alone() {
+        if self.is_alone() || self.broken.is_some() {
             return None;
         }
         let last = self.output_complete();
@@ -471,6 +485,12 @@ impl StageRun {
         let rows = self.output.rows();
         let step = chunk_rows(rows.width());
         (from as usize..rows.len()).step_by(step).map(|start| (start as u32, rows.slice(start, start + step))).collect()
+    }
+
+    /// Whether upstream delivered more than the engine was given.
+    pub fn is_overfed(&self) -> bool {
+        // The last id is received by the first stage, and never computed.
+        self.input.len() > self.fed + u32::from(self.is_first())
     }
 
     /// The engine's state, once everything is computed and the upstream's final handoff is there: only then can the stage

@@ -103,6 +103,7 @@ fn check(spec: &JobSpec, stages: Vec<StageRun>) {
         assert_eq!(roots[i].1, roots[(i + 1) % n].0, "boundaries join around the ring");
         let positions = stage.spec().prompt.len() + expected.len() - 1;
         assert_eq!(stage.fed as usize, positions, "the last id is never fed");
+        assert!(!stage.is_overfed());
         if n > 1 {
             let last = stage.final_handoff().expect("the final handoff is there").clone();
             assert_eq!((last.last, last.root), (true, stage.input().root()));
@@ -196,6 +197,51 @@ fn handoff_that_ends_before_generation_does_breaks_the_last_stage() {
 }
 
 #[test]
+fn rows_after_the_final_handoff_are_refused_and_change_nothing() {
+    let spec = toy::job_spec(&[5, 6, 7], 40, 3, 1);
+    let extra = Rows::Hidden { width: toy::WIDTH, values: vec![1; toy::WIDTH as usize] };
+    let mut stages = run(&spec, 3, || 7);
+    for stage in &mut stages[1..] {
+        let (n, root) = (stage.input().len(), stage.input().root());
+        assert!(matches!(stage.accept(n, &extra), Accepted::Wrong(_)), "stage {}", stage.at().stage);
+        // Also where they come with rows that are known.
+        let mut both = stage.input().rows().slice(n as usize - 1, n as usize);
+        assert!(both.append(&extra));
+        assert!(matches!(stage.accept(n - 1, &both), Accepted::Wrong(_)));
+        assert_eq!((stage.input().len(), stage.input().root()), (n, root));
+    }
+    check(&spec, stages);
+}
+
+#[test]
+fn rows_after_the_last_draw_and_before_the_final_handoff_are_refused() {
+    let spec = toy::job_spec(&[1, 2, 3], 1, 0, 1);
+    let (mut first, mut last) = (stage(&spec, 2, 0), stage(&spec, 2, 1));
+    for packet in work(&mut first) {
+        give(&mut last, &packet);
+    }
+    work(&mut last);
+    let extra = Rows::Hidden { width: toy::WIDTH, values: vec![1; toy::WIDTH as usize] };
+    assert!(matches!(last.accept(3, &extra), Accepted::Wrong(_)));
+    last.accept_handoff(handoff(HandoffDue { n_rows: 3, root: first.output().root(), last: true }));
+    assert!(!last.is_overfed() && last.take_finished().is_some());
+}
+
+#[test]
+fn rows_before_their_end_is_known_never_finish_a_stage() {
+    let spec = toy::job_spec(&[1, 2, 3], 8, 0, 1);
+    let mut middle = stage(&spec, 3, 1);
+    let rows = Rows::Hidden { width: toy::WIDTH, values: vec![1; 4 * toy::WIDTH as usize] };
+    let root = rows.slice(0, 3).root();
+    assert_eq!(middle.accept(0, &rows), Accepted::New);
+    assert!(middle.is_overfed());
+    work(&mut middle);
+    assert!(!middle.is_overfed());
+    middle.accept_handoff(handoff(HandoffDue { n_rows: 3, root, last: true }));
+    assert!(middle.final_handoff().is_none() && middle.take_finished().is_none());
+}
+
+#[test]
 fn final_handoff_that_arrives_before_the_last_draw_is_noted_is_kept() {
     let spec = toy::job_spec(&[1, 2, 3], 1, 0, 1);
     let (mut first, mut last) = (stage(&spec, 2, 0), stage(&spec, 2, 1));
@@ -210,6 +256,8 @@ fn final_handoff_that_arrives_before_the_last_draw_is_noted_is_kept() {
     assert_eq!((due.n_rows, due.last), (3, true));
     last.accept_handoff(handoff(due));
     assert!(last.broken().is_none() && last.final_handoff().is_none());
+    let extra = Rows::Hidden { width: toy::WIDTH, values: vec![1; toy::WIDTH as usize] };
+    assert!(matches!(last.accept(3, &extra), Accepted::Wrong(_)), "it is final before it is judged");
     last.computed(engine, drawn).unwrap();
     assert_eq!(last.final_handoff().map(|handoff| handoff.n_rows), Some(3));
     assert!(last.take_finished().is_some());

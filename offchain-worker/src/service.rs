@@ -23,7 +23,7 @@ use assay_primitives::JobHash;
 use parking_lot::RwLock;
 use polkadot_sdk::{sc_network::PeerId, sp_core::H256};
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -33,6 +33,10 @@ use tokio::sync::mpsc;
 const TICK: Duration = Duration::from_millis(25);
 /// Providers whose nodes this node keeps streams to.
 const MAX_KEPT: usize = 256;
+/// Jobs read out of turn between two best blocks.
+const MAX_LOOK_UPS: usize = 64;
+/// Of these, those that one peer may bring up.
+const MAX_BROUGHT: usize = 16;
 
 /// What the loop is made of on every node.
 pub struct Service {
@@ -72,10 +76,39 @@ struct Loop<'a> {
     provider: Option<Provider>,
     at: Option<At>,
     finalized: u32,
-    /// Jobs read out of turn since the last block.
-    looked_up: BTreeSet<JobHash>,
+    look_ups: LookUps,
     found: mpsc::UnboundedSender<(JobHash, JobState)>,
     kept: HashSet<PeerId>,
+}
+
+/// Jobs read out of turn since the last best block. One that is absent stays among them: it is read again at the next block,
+/// and not for each of its frames.
+#[derive(Default)]
+struct LookUps {
+    jobs: BTreeSet<JobHash>,
+    brought: HashMap<PeerId, usize>,
+}
+
+impl LookUps {
+    /// Whether a peer may bring up another job.
+    fn has_room(&self, peer: &PeerId) -> bool {
+        self.jobs.len() < MAX_LOOK_UPS && self.brought.get(peer).is_none_or(|n| *n < MAX_BROUGHT)
+    }
+
+    /// Notes a job; false if it was read since the last block. `peer` brought it up; none if this node itself did.
+    fn note(&mut self, job: JobHash, peer: Option<PeerId>) -> bool {
+        let new = self.jobs.insert(job);
+        if let Some(peer) = peer.filter(|_| new) {
+            *self.brought.entry(peer).or_default() += 1;
+        }
+        new
+    }
+
+    /// A new best block.
+    fn clear(&mut self) {
+        self.jobs.clear();
+        self.brought.clear();
+    }
 }
 
 impl Service {
@@ -87,7 +120,7 @@ impl Service {
             provider: None,
             at: None,
             finalized: 0,
-            looked_up: BTreeSet::new(),
+            look_ups: LookUps::default(),
             found,
             kept: HashSet::new(),
         };
@@ -119,7 +152,7 @@ impl Loop<'_> {
         let service = self.service;
         self.at = Some(snapshot.at);
         self.finalized = snapshot.finalized;
-        self.looked_up.clear();
+        self.look_ups.clear();
         for (job, state) in &snapshot.jobs {
             service.hub.job(job, state, snapshot.at.number, snapshot.finalized);
         }
@@ -129,9 +162,8 @@ impl Loop<'_> {
             provider.on_block(&snapshot);
         }
         self.stream_own();
-        let mut watched = service.hub.watched();
-        watched.extend(self.provider.iter().flat_map(Provider::watched));
-        service.watched.set(watched);
+        let own = self.provider.as_ref().map(Provider::watched).unwrap_or_default();
+        service.watched.set(own, service.hub.watched());
         self.report(&snapshot);
     }
 
@@ -216,21 +248,28 @@ impl Loop<'_> {
     }
 
     fn on_frame(&mut self, peer: PeerId, frame: TokenFrame) {
+        let job = frame.at.job;
+        let room = self.look_ups.has_room(&peer);
+        // Anybody can make up a job: before it takes a stream's place, its peer's share of the look-ups must allow it.
+        if !room && !self.service.watched.contains(&job) {
+            return;
+        }
         match self.service.hub.frame(&frame) {
             Heard::New => self.service.transport.broadcast(&RingMessage::Tokens(frame), Some(&peer)),
-            Heard::Quiet => {}
-            Heard::Unknown => self.look_up(frame.at.job),
+            Heard::Unknown if room => self.look_up(job, Some(peer)),
+            // The next block is read anyway.
+            Heard::Quiet | Heard::Unknown => {}
             Heard::Forged => self.service.transport.report(&peer, Misbehaviour::BadSignature),
         }
     }
 
     /// Reads a job at once, without waiting for the next block: its tokens are already here.
-    fn look_up(&mut self, job: JobHash) {
-        self.service.watched.add(job);
-        let Some(at) = self.at else { return };
-        if self.looked_up.len() >= 64 || !self.looked_up.insert(job) {
+    fn look_up(&mut self, job: JobHash, peer: Option<PeerId>) {
+        if !self.look_ups.note(job, peer) {
             return;
         }
+        self.service.watched.add(job);
+        let Some(at) = self.at else { return };
         let (chain, found) = (self.service.chain.clone(), self.found.clone());
         panics::spawn("look up", async move {
             // The newest block, which may be newer than the last snapshot.
@@ -246,12 +285,9 @@ impl Loop<'_> {
     }
 
     fn on_lookup(&mut self, job: JobHash, state: JobState) {
-        match state {
-            // Not yet, on this node: the next frame looks again, the next block counts.
-            JobState::Absent => {
-                self.looked_up.remove(&job);
-            }
-            state => self.service.hub.job(&job, &state, self.at.map_or(0, |at| at.number), self.finalized),
+        // Not yet, on this node: only blocks count towards calling it unknown.
+        if state != JobState::Absent {
+            self.service.hub.job(&job, &state, self.at.map_or(0, |at| at.number), self.finalized);
         }
     }
 
@@ -276,7 +312,7 @@ impl Loop<'_> {
     fn stream(&mut self, frames: Vec<TokenFrame>) {
         for frame in frames {
             if self.service.hub.frame(&frame) == Heard::Unknown {
-                self.look_up(frame.at.job);
+                self.look_up(frame.at.job, None);
             }
             self.service.transport.broadcast(&RingMessage::Tokens(frame), None);
         }
@@ -304,5 +340,32 @@ impl Loop<'_> {
             .into_iter()
             .map(|(peer, worker)| (peer.to_string(), worker.map(|worker| worker.to_string())))
             .collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn look_ups_are_shared_among_peers_and_end_with_the_block() {
+        let mut look_ups = LookUps::default();
+        let mut jobs = (0u64..).map(JobHash::from_low_u64_be);
+        let greedy = PeerId::random();
+        while look_ups.has_room(&greedy) {
+            let job = jobs.next().unwrap();
+            assert!(look_ups.note(job, Some(greedy)));
+            assert!(!look_ups.note(job, Some(greedy)), "once a block, also if it is absent");
+        }
+        assert_eq!(look_ups.jobs.len(), MAX_BROUGHT);
+        for _ in 1..MAX_LOOK_UPS / MAX_BROUGHT {
+            let peer = PeerId::random();
+            (0..MAX_BROUGHT)
+                .for_each(|_| assert!(look_ups.has_room(&peer) && look_ups.note(jobs.next().unwrap(), Some(peer))));
+        }
+        assert!(!look_ups.has_room(&PeerId::random()), "all are taken");
+        assert!(look_ups.note(jobs.next().unwrap(), None), "this node's own are not limited");
+        look_ups.clear();
+        assert!(look_ups.has_room(&greedy));
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     cli::Infer,
     error::{Error, Result},
     output::{hex, Out},
-    tx,
+    tx::{self, Deadline},
 };
 use assay_primitives::{
     api::{Quote, StageQuote},
@@ -29,9 +29,10 @@ pub async fn run(chain: &Chain, out: Out, args: Infer) -> Result<()> {
         return show_quote(chain, out, &spec, quote);
     }
     let signer = tx::keypair(&args.key)?;
-    let started = Instant::now();
-    let included =
-        tx::submit(chain, &signer, "Jobs", "submit", &spec).await.map_err(|e| with_reasons(e, quote.as_ref()))?;
+    let deadline = Deadline::after(Duration::from_secs(args.timeout));
+    let included = tx::submit_until(deadline, chain, &signer, "Jobs", "submit", &spec)
+        .await
+        .map_err(|e| with_reasons(e, quote.as_ref()))?;
     let fields = included
         .event("Jobs", "Submitted")
         .ok_or_else(|| Error::Protocol { what: "Jobs.submit".into(), reason: "no Submitted event".into() })?;
@@ -43,14 +44,22 @@ pub async fn run(chain: &Chain, out: Out, args: Infer) -> Result<()> {
         out.say(hex(job));
         return Ok(());
     }
-    let deadline = Duration::from_secs(args.timeout);
-    tokio::time::timeout(deadline, follow(chain, out, job, started))
-        .await
-        .map_err(|_| Error::Timeout { job: hex(job), seconds: args.timeout })?
+    let asked = Asked { job, k: spec.mode.k(), started: deadline.started() };
+    deadline.keep(follow(chain, out, asked), |seconds| Error::Timeout { job: hex(job), seconds }).await
+}
+
+/// A job that was submitted.
+#[derive(Clone, Copy)]
+struct Asked {
+    job: JobHash,
+    /// Controllers per stage.
+    k: u8,
+    started: Instant,
 }
 
 /// Streams a job to its end.
-async fn follow(chain: &Chain, out: Out, job: JobHash, started: Instant) -> Result<()> {
+async fn follow(chain: &Chain, out: Out, asked: Asked) -> Result<()> {
+    let Asked { job, started, .. } = asked;
     let mut params = RpcParams::new();
     params.push(hex(job)).map_err(|e| Error::Usage(e.to_string()))?;
     let mut frames = chain.subscribe::<Value>("inference_subscribeJob", params, "inference_unsubscribeJob").await?;
@@ -81,7 +90,7 @@ async fn follow(chain: &Chain, out: Out, job: JobHash, started: Instant) -> Resu
                     describe(frame["phase"].as_str().unwrap_or("?"))
                 ));
             }
-            Some("settled") => return finish(chain, out, job, &text, started).await,
+            Some("settled") => return finish(chain, out, asked, &text).await,
             Some("refunded") => {
                 return Err(Error::Refunded {
                     job: hex(job),
@@ -97,11 +106,13 @@ async fn follow(chain: &Chain, out: Out, job: JobHash, started: Instant) -> Resu
     Err(Error::Connection { url: chain.url.clone(), reason: "the stream ended before the job did".into() })
 }
 
-async fn finish(chain: &Chain, out: Out, job: JobHash, streamed: &str, started: Instant) -> Result<()> {
+async fn finish(chain: &Chain, out: Out, asked: Asked, streamed: &str) -> Result<()> {
+    let Asked { job, k, started } = asked;
     let receipt = chain
         .receipt(job, false)
         .await?
         .ok_or_else(|| Error::NotFound(format!("the receipt of {} is gone already", hex(job))))?;
+    show::check(&receipt, job, Some(k))?;
     let mut params = RpcParams::new();
     params
         .push(hex(receipt.model))

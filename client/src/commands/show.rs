@@ -155,7 +155,7 @@ pub async fn receipt(chain: &Chain, out: Out, hash: JobHash) -> Result<()> {
         Some(r) => (r, true),
         None => (chain.receipt(hash, false).await?.ok_or_else(|| unknown(hash))?, false),
     };
-    check(&receipt)?;
+    check(&receipt, hash, None)?;
     print_receipt(chain, out, &receipt, None).await?;
     out.event(json!({ "event": "finality", "final": final_ }));
     out.say(if final_ {
@@ -166,10 +166,15 @@ pub async fn receipt(chain: &Chain, out: Out, hash: JobHash) -> Result<()> {
     Ok(())
 }
 
-/// What a receipt alone lets anyone check.
-fn check(r: &Receipt) -> Result<()> {
-    if r.job == JobHash::zero() {
-        return Err(Error::BadReceipt("its job hash is zero".into()));
+/// What a receipt alone lets anyone check, and whether it is of the job that was asked for, with as many controllers per stage where
+/// `k` is known.
+pub fn check(r: &Receipt, job: JobHash, k: Option<u8>) -> Result<()> {
+    if r.job != job {
+        return Err(Error::BadReceipt(format!("it is of job {}, and that of {} was asked for", hex(r.job), hex(job))));
+    }
+    if let Some(k) = k.filter(|k| *k != r.assurance.k) {
+        let claims = r.assurance.k;
+        return Err(Error::BadReceipt(format!("it claims {claims} controllers per stage, and {k} were asked for")));
     }
     let unopened = r.stages.iter().any(|s| s.root.is_none());
     if r.assurance.k > 1 && unopened {
@@ -245,4 +250,72 @@ pub async fn print_receipt(chain: &Chain, out: Out, r: &Receipt, answer: Option<
         out.say(format!("  note: {}", notes.join("; ")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use assay_primitives::{AccountId, Assurance, Span, StageReceipt};
+
+    fn account(i: u8) -> AccountId {
+        AccountId::new([i; 32])
+    }
+
+    /// A receipt over one stage that an executor and `k - 1` others agree on.
+    fn receipt(k: u8) -> Receipt {
+        let stage = StageReceipt {
+            span: Span { first: 0, end: 4 },
+            executor: account(1),
+            paid: 1,
+            work: 1,
+            root: (k > 1).then(|| JobHash::repeat_byte(5)),
+            checkers: (1..k).map(|i| (account(i + 1), 1)).collect::<Vec<_>>().try_into().unwrap(),
+        };
+        Receipt {
+            job: JobHash::repeat_byte(1),
+            client: account(9),
+            model: JobHash::repeat_byte(2),
+            attempt: 0,
+            params_version: 1,
+            ids_root: JobHash::repeat_byte(3),
+            input_len: 1,
+            output: vec![7].try_into().unwrap(),
+            assurance: Assurance { k, beacon_authors: 1, overlap: false, relaxed: false, escalated: false },
+            stages: vec![stage].try_into().unwrap(),
+            burned: 0,
+            refunded: 0,
+            tick: 1,
+        }
+    }
+
+    #[test]
+    fn check_takes_what_was_asked_for() {
+        for k in [1, 2, 3] {
+            let receipt = receipt(k);
+            check(&receipt, receipt.job, Some(k)).unwrap();
+            check(&receipt, receipt.job, None).unwrap();
+        }
+    }
+
+    #[test]
+    fn check_refuses_another_job_another_quorum_and_what_does_not_hold_its_claim() {
+        let job = receipt(3).job;
+        let refused = |r: &Receipt, job, k, why: &str| {
+            let error = check(r, job, k).unwrap_err();
+            assert!(error.to_string().contains(why), "{error}");
+            assert_eq!(error.exit_code(), 8);
+        };
+        refused(&receipt(3), JobHash::repeat_byte(9), None, "it is of job 0x0101");
+        refused(&receipt(1), job, Some(3), "it claims 1 controllers");
+        refused(&receipt(2), job, Some(3), "it claims 2 controllers");
+        let mut closed = receipt(3);
+        closed.stages[0].root = None;
+        refused(&closed, job, Some(3), "not opened");
+        let mut short = receipt(3);
+        short.stages[0].checkers = Default::default();
+        refused(&short, job, Some(3), "fewer agreeing checkers");
+        let mut own = receipt(3);
+        own.stages[0].checkers[0].0 = account(1);
+        refused(&own, job, Some(3), "its own checker");
+    }
 }

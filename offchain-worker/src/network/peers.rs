@@ -9,10 +9,15 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 const PATIENCE: u32 = 16;
 /// Requests for old rows or tokens that a peer may make in a second.
 const WANTS_PER_SECOND: f64 = 50.0;
+/// Peers that may act for one worker: a node, and the dying connection of what it was before a restart. A worker's key signs for
+/// as many peers as it likes, and each would get all that the worker is sent.
+const PEERS_PER_WORKER: usize = 2;
 
 struct Peer {
     sink: Box<dyn MessageSink>,
     worker: Option<AccountId>,
+    /// Greater than those of earlier proofs.
+    proof: u64,
     patience: u32,
     wants: f64,
     seen: Instant,
@@ -27,7 +32,8 @@ pub struct Peers {
 impl Peers {
     /// A stream was opened.
     pub fn open(&self, peer: PeerId, sink: Box<dyn MessageSink>) {
-        let fresh = Peer { sink, worker: None, patience: PATIENCE, wants: WANTS_PER_SECOND, seen: Instant::now() };
+        let (wants, seen) = (WANTS_PER_SECOND, Instant::now());
+        let fresh = Peer { sink, worker: None, proof: 0, patience: PATIENCE, wants, seen };
         self.inner.write().insert(peer, fresh);
     }
 
@@ -38,8 +44,10 @@ impl Peers {
 
     /// A peer proved which worker it acts for. The newest proof counts: keys are rotated.
     pub fn identify(&self, peer: &PeerId, worker: AccountId) {
-        if let Some(peer) = self.inner.write().get_mut(peer) {
-            peer.worker = Some(worker);
+        let mut peers = self.inner.write();
+        let last = peers.values().map(|peer| peer.proof).max().unwrap_or(0);
+        if let Some(peer) = peers.get_mut(peer) {
+            (peer.worker, peer.proof) = (Some(worker), last + 1);
         }
     }
 
@@ -48,10 +56,13 @@ impl Peers {
         self.inner.read().get(peer)?.worker.clone()
     }
 
-    /// The peers that proved this worker.
+    /// The peers that proved this worker, newest first, at most two.
     pub fn of_worker(&self, worker: &AccountId) -> Vec<PeerId> {
         let peers = self.inner.read();
-        peers.iter().filter(|(_, p)| p.worker.as_ref() == Some(worker)).map(|(id, _)| *id).collect()
+        let mut proven: Vec<_> =
+            peers.iter().filter(|(_, p)| p.worker.as_ref() == Some(worker)).map(|(id, p)| (p.proof, *id)).collect();
+        proven.sort_by_key(|(proof, _)| std::cmp::Reverse(*proof));
+        proven.into_iter().take(PEERS_PER_WORKER).map(|(_, id)| id).collect()
     }
 
     /// Peers with an open stream.
@@ -97,5 +108,44 @@ impl Peers {
             }
             None => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::future::BoxFuture;
+    use polkadot_sdk::sc_network::error::Error;
+
+    struct Nowhere;
+
+    impl MessageSink for Nowhere {
+        fn send_sync_notification(&self, _: Vec<u8>) {}
+
+        fn send_async_notification<'a, 'b>(&'a self, _: Vec<u8>) -> BoxFuture<'b, Result<(), Error>>
+        where
+            'a: 'b,
+            Self: 'b,
+        {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    #[test]
+    fn of_worker_gives_the_two_newest_that_proved_it() {
+        let peers = Peers::default();
+        let (worker, other) = (AccountId::new([1; 32]), AccountId::new([2; 32]));
+        let ids: Vec<PeerId> = (0..5).map(|_| PeerId::random()).collect();
+        for id in &ids {
+            peers.open(*id, Box::new(Nowhere));
+            peers.identify(id, worker.clone());
+        }
+        assert_eq!(peers.of_worker(&worker), [ids[4], ids[3]]);
+        peers.identify(&ids[0], worker.clone());
+        peers.identify(&ids[3], other.clone());
+        assert_eq!(peers.of_worker(&worker), [ids[0], ids[4]]);
+        peers.close(&ids[4]);
+        assert_eq!(peers.of_worker(&worker), [ids[0], ids[2]]);
+        assert_eq!(peers.of_worker(&other), [ids[3]]);
     }
 }

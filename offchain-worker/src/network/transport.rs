@@ -8,7 +8,7 @@ use super::{
 use crate::{engine::Rows, keys, rows::RowStore};
 use assay_primitives::AccountId;
 use codec::Encode;
-use futures::{future::BoxFuture, FutureExt, StreamExt};
+use futures::{future::BoxFuture, Future, FutureExt, StreamExt};
 use polkadot_sdk::{
     sc_network::{
         config::IncomingRequest,
@@ -19,11 +19,17 @@ use polkadot_sdk::{
     },
     sp_core::H256,
 };
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::{mpsc, OwnedSemaphorePermit, Semaphore};
 
 /// Requests for rows that this node has under way at once.
 const FETCHES: usize = 4;
+/// Time that each MiB that arrived adds to a fetch's: half a MiB a second, beyond the first request's time.
+const FETCH_PER_MIB: Duration = Duration::from_secs(2);
 /// Messages that wait for the worker. Beyond, a peer's message is dropped: rings heal by asking again.
 const EVENT_QUEUE: usize = 4096;
 /// KiB of messages that wait for the worker. Beyond, as above.
@@ -159,7 +165,7 @@ impl ShardTransport for ScTransport {
         if proven.is_empty() {
             return peer.is_some_and(|peer| self.peers.send(&peer, bytes));
         }
-        // To each that proved the worker: one of them may be the dying connection of a node that restarted.
+        // To the newest that proved the worker: one of them may be the dying connection of a node that restarted.
         let mut sent = false;
         for peer in &proven {
             sent |= self.peers.send(peer, bytes.clone());
@@ -185,7 +191,11 @@ impl ShardTransport for ScTransport {
             (self.network.clone(), self.rows.clone(), self.fetches.clone(), self.peers.clone());
         async move {
             let _permit = fetches.acquire().await.map_err(|e| FetchError::Request(e.to_string()))?;
-            let result = fetch_all(&*network, name, peer, root).await;
+            let ask = |request: RowsRequest| {
+                let asked = network.request(peer, name.clone(), request.encode(), None, IfDisconnected::TryConnect);
+                async move { asked.await.map(|(bytes, _)| bytes).map_err(|e| e.to_string()) }
+            };
+            let result = fetch_all(ask, root).await;
             if result == Err(FetchError::Wrong) {
                 network.report_peer(peer, Misbehaviour::WrongRows.reputation());
                 peers.annoyed(&peer);
@@ -229,40 +239,49 @@ fn punish(network: &dyn NetworkService, peers: &Peers, ring: &ProtocolName, peer
     }
 }
 
-/// Asks for one chunk after the other, and believes nothing before the root fits.
-async fn fetch_all(
-    network: &dyn NetworkService,
-    name: ProtocolName,
-    peer: PeerId,
-    root: H256,
-) -> Result<Rows, FetchError> {
-    let mut all: Option<Rows> = None;
+/// Asks for one chunk after the other, and believes nothing before the root fits. A peer that gives less than it could, or gives
+/// it too slowly, is left for the next one: it would hold a permit, and the check, for as long as it likes.
+async fn fetch_all<F>(ask: impl Fn(RowsRequest) -> F, root: H256) -> Result<Rows, FetchError>
+where
+    F: Future<Output = Result<Vec<u8>, String>>,
+{
+    let started = Instant::now();
+    let mut all: Option<(u32, Rows)> = None;
     loop {
-        let from = all.as_ref().map_or(0, |rows| rows.len() as u32);
-        let request = RowsRequest { root, from }.encode();
-        let asked = network.request(peer, name.clone(), request, None, IfDisconnected::TryConnect);
-        let (bytes, _) = tokio::time::timeout(REQUEST_TIMEOUT, asked)
+        let (from, bytes) = all.as_ref().map_or((0, 0), |(_, rows)| (rows.len() as u32, rows.bytes()));
+        let left = fetch_time(bytes).saturating_sub(started.elapsed()).min(REQUEST_TIMEOUT);
+        let bytes = tokio::time::timeout(left, ask(RowsRequest { root, from }))
             .await
-            .map_err(|_| FetchError::Request("no response in time".into()))?
-            .map_err(|e| FetchError::Request(e.to_string()))?;
-        let response = RowsResponse::read(&bytes, from).map_err(|_| FetchError::Wrong)?;
-        let rows = response.rows.ok_or(FetchError::Unknown)?;
-        match &mut all {
-            None => all = Some(rows),
-            Some(all) => {
-                if !all.append(&rows) {
-                    return Err(FetchError::Wrong);
-                }
-            }
+            .map_err(|_| FetchError::Request("not all rows came in time".into()))?
+            .map_err(FetchError::Request)?;
+        let RowsResponse { total, rows } = RowsResponse::read(&bytes, from).map_err(|_| FetchError::Wrong)?;
+        let rows = rows.ok_or(FetchError::Unknown)?;
+        let short = rows.len() < full_chunk(&rows) && from + (rows.len() as u32) < total;
+        let other = all.as_mut().is_some_and(|(first, all)| *first != total || !all.append(&rows));
+        if short || other {
+            return Err(FetchError::Wrong);
         }
-        let rows = all.as_ref().ok_or(FetchError::Wrong)?;
-        if rows.len() as u32 >= response.total {
-            return match rows.root() == root {
-                true => all.ok_or(FetchError::Wrong),
-                false => Err(FetchError::Wrong),
-            };
+        let (total, rows) = all.take().unwrap_or((total, rows));
+        if (rows.len() as u32) < total {
+            all = Some((total, rows));
+            continue;
         }
+        return match rows.root() == root {
+            true => Ok(rows),
+            false => Err(FetchError::Wrong),
+        };
     }
+}
+
+/// Time within which a fetch has to go on after so many bytes of rows.
+fn fetch_time(bytes: usize) -> Duration {
+    REQUEST_TIMEOUT + FETCH_PER_MIB.mul_f64(bytes as f64 / (1024.0 * 1024.0))
+}
+
+/// Rows of this kind and width in one response, unless they are the last.
+fn full_chunk(rows: &Rows) -> usize {
+    let bytes = rows.width().unwrap_or(1).max(1) as usize * 4;
+    (MAX_ROWS_BYTES / bytes).max(1)
 }
 
 /// Answers requests for rows, until the network ends.
@@ -282,10 +301,8 @@ pub fn answer(store: &RowStore, request: RowsRequest) -> RowsResponse {
     let Some(rows) = store.get(&request.root).filter(|rows| (request.from as usize) < rows.len()) else {
         return RowsResponse { total: 0, rows: None };
     };
-    let bytes = rows.width().unwrap_or(1).max(1) as usize * 4;
-    let fit = (MAX_ROWS_BYTES / bytes).max(1);
     let from = request.from as usize;
-    RowsResponse { total: rows.len() as u32, rows: Some(rows.slice(from, from + fit)) }
+    RowsResponse { total: rows.len() as u32, rows: Some(rows.slice(from, from + full_chunk(&rows))) }
 }
 
 /// Reads the ring's notifications, until the network ends.
@@ -348,5 +365,60 @@ async fn read_ring(
             }
             Err(mpsc::error::TrySendError::Closed(_)) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    /// Rows of two and a half responses, and their root.
+    fn rows() -> (Rows, H256) {
+        let width = 1 << 14;
+        let full = full_chunk(&Rows::empty(Some(width)));
+        let rows = Rows::Hidden { width, values: vec![7; (2 * full + full / 2) * width as usize] };
+        let root = rows.root();
+        (rows, root)
+    }
+
+    #[tokio::test]
+    async fn fetch_asks_for_one_full_chunk_after_the_other() {
+        let (rows, root) = rows();
+        let store = RowStore::default();
+        store.insert(H256::zero(), root, Arc::new(rows.clone()));
+        let asked = RefCell::new(Vec::new());
+        let ask = |request: RowsRequest| {
+            asked.borrow_mut().push(request.from);
+            let bytes = answer(&store, request).encode();
+            async move { Ok(bytes) }
+        };
+        assert!(fetch_all(ask, root).await == Ok(rows));
+        assert_eq!(*asked.borrow(), [0, 64, 128]);
+    }
+
+    #[tokio::test]
+    async fn fetch_of_chunks_that_are_short_or_of_another_total_ends_at_the_first() {
+        let (rows, root) = rows();
+        for (chunk, grows) in [(1, 0), (63, 0), (64, 1)] {
+            let asked = RefCell::new(0);
+            let ask = |RowsRequest { from, .. }: RowsRequest| {
+                *asked.borrow_mut() += 1;
+                let part = rows.slice(from as usize, from as usize + chunk);
+                let total = rows.len() as u32 + grows * from;
+                let bytes = RowsResponse { total, rows: Some(part) }.encode();
+                async move { Ok(bytes) }
+            };
+            assert!(fetch_all(ask, root).await == Err(FetchError::Wrong));
+            assert_eq!(*asked.borrow(), 1 + grows);
+        }
+    }
+
+    #[test]
+    fn fetch_time_is_one_request_and_what_the_bytes_that_came_add() {
+        assert_eq!(fetch_time(0), REQUEST_TIMEOUT);
+        assert_eq!(fetch_time(MAX_ROWS_BYTES), REQUEST_TIMEOUT + 4 * FETCH_PER_MIB);
+        // A full response just before each request's own end is too slow at the second.
+        assert!(fetch_time(MAX_ROWS_BYTES) < 2 * REQUEST_TIMEOUT);
     }
 }

@@ -2,12 +2,20 @@
 
 use super::{
     toy::{self, Toy},
-    world::{block, blocks_until, FakeChain, FakeNet, Node, Weather},
+    world::{block, blocks_until, FakeChain, FakeNet, Node, Weather, GENESIS},
 };
-use crate::stream::StreamItem;
-use assay_primitives::{api::JobView, AccountId, Answer, CheckVerdict, JobHash, JobPhase};
-use polkadot_sdk::sc_network::PeerId;
-use std::sync::{atomic::Ordering, Arc};
+use crate::{
+    context::work_ctx,
+    journal::{Journal, Key, Phase, Value},
+    network::transport::Misbehaviour,
+    stream::StreamItem,
+};
+use assay_primitives::{api::JobView, AccountId, Answer, CheckVerdict, JobHash, JobPhase, Role, StageRef, WorkCtx};
+use polkadot_sdk::{sc_network::PeerId, sp_core::H256};
+use std::{
+    sync::{atomic::Ordering, Arc},
+    time::Duration,
+};
 use tempfile::TempDir;
 
 struct World {
@@ -55,6 +63,39 @@ impl World {
         self.chain.submit(spec, &spans, &self.workers(executors), &checkers)
     }
 
+    /// Stops a node, as a crash would. The others move up until it is restarted.
+    async fn crash(&mut self, i: usize) -> PeerId {
+        let node = self.nodes.remove(i);
+        let peer = node.peer;
+        node.crash(&self.net).await;
+        peer
+    }
+
+    /// Starts a node again, with the same journal, key and peer id.
+    async fn restart(&mut self, i: usize, peer: PeerId) {
+        let (chain, net, engine, dir) = (&self.chain, &self.net, &self.engines[i], self.dir.path());
+        let again = eventually(|| {
+            let start = || Node::start(NAMES[i], chain, net, engine.clone(), dir, peer);
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(start)).ok()
+        });
+        let node = again.await;
+        self.nodes.insert(i, node);
+    }
+
+    /// Restarts a node that has signed something else for a stage than what it is going to compute.
+    async fn restart_having_signed(&mut self, i: usize, job: &JobHash, stage: u8, phase: Phase) {
+        let peer = self.crash(i).await;
+        let at = StageRef { job: *job, attempt: 0, stage };
+        let WorkCtx { genesis, id, epoch: attempt, stage, range, role, .. } =
+            work_ctx(GENESIS, &at, &self.chain.view(job).spec, Role::Executor);
+        let path = self.dir.path().join(format!("{}.log", NAMES[i]));
+        let mut journal = eventually(|| Journal::open(&path).ok()).await;
+        let key = Key { genesis, job: id, attempt, stage, range, role, phase };
+        journal.record(key, Value { digest: H256::repeat_byte(0xEE), evidence: Vec::new() }, 0).unwrap();
+        drop(journal);
+        self.restart(i, peer).await;
+    }
+
     async fn settle(&self, job: &JobHash, most: u32) -> bool {
         blocks_until(&self.chain, &self.refs(), most, || self.chain.settled(job).is_some()).await
     }
@@ -68,6 +109,21 @@ impl World {
             self.chain.refused(job).into_iter().filter(|(a, _)| !matches!(a, Answer::Reveal { .. })).collect();
         assert_eq!(refused, []);
     }
+}
+
+/// The last disk write of a node that crashed may hold its journal for a moment.
+async fn eventually<T>(mut open: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..50 {
+        if let Some(opened) = open() {
+            return opened;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the journal is never free");
+}
+
+fn is_token(item: &StreamItem) -> bool {
+    matches!(item, StreamItem::Token { .. })
 }
 
 fn answers(view: &JobView) -> Vec<Option<CheckVerdict>> {
@@ -118,6 +174,19 @@ async fn messages_lost_repeated_and_garbled_only_cost_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_after_the_final_handoff_harm_nobody() {
+    let world = World::new(4).await;
+    // Into the stage between the ends, and into the last.
+    world.net.overrun(world.nodes[0].peer);
+    world.net.overrun(world.nodes[1].peer);
+    let job = world.submit(&[1, 2, 3], 20, 1, &[0, 1, 2], &[3]);
+    assert!(world.settle(&job, 40).await, "{:?}", world.chain.view(&job));
+    world.assert_right(&job);
+    assert!(world.nodes.iter().all(|node| node.alarm.get().is_none()));
+    assert!(world.net.reports().contains(&(world.nodes[0].peer, Misbehaviour::WrongContent)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn submissions_lost_are_submitted_again() {
     let world = World::new(3).await;
     let job = world.submit(&[1, 2, 3], 10, 1, &[0, 1], &[2]);
@@ -138,7 +207,7 @@ async fn a_silent_upstream_is_reported_blocked_before_the_due_tick() {
     for _ in 0..8 {
         world.block().await;
         // Blocks of a length in which an answer of this block can be in the next.
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert!(world.chain.view(&job).stages[1].blocked);
     assert!(world.chain.view(&job).now <= world.chain.view(&job).due);
@@ -149,26 +218,44 @@ async fn a_node_restarted_in_the_middle_takes_the_stage_up_again() {
     let mut world = World::new(4).await;
     let job = world.submit(&[1, 2, 3], 60, 5, &[0, 1], &[2, 3]);
     // Stage 1 crashes before it could commit, and comes back with the same journal, key and peer id.
-    let node = world.nodes.remove(1);
-    let peer = node.peer;
-    node.crash(&world.net).await;
+    let peer = world.crash(1).await;
     world.block().await;
-    let engine = world.engines[1].clone();
-    let mut again = None;
-    for _ in 0..50 {
-        // The old process's last disk write may still hold the journal for a moment.
-        let start = std::panic::AssertUnwindSafe(|| {
-            Node::start("Bob", &world.chain, &world.net, engine.clone(), world.dir.path(), peer)
-        });
-        if let Ok(node) = std::panic::catch_unwind(start) {
-            again = Some(node);
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    world.nodes.insert(1, again.expect("the journal is free again"));
+    world.restart(1, peer).await;
     assert!(world.settle(&job, 50).await, "{:?}", world.chain.view(&job));
     world.assert_right(&job);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handoff_that_contradicts_the_journal_blocks_its_stage_and_raises_no_alarm() {
+    let prompt: Vec<u32> = (0..40).collect();
+    let rows = 39 + toy::generate_staged(&toy::job_spec(&prompt, 10, 1, 2), 3).len() as u32;
+    // One on the way; and the final one, which a commitment must not contradict.
+    for signed in [32, rows] {
+        let mut world = World::new(4).await;
+        let job = world.submit(&prompt, 10, 1, &[0, 1, 2], &[3]);
+        world.chain.set_due(&job, 8);
+        world.restart_having_signed(1, &job, 1, Phase::Handoff(signed)).await;
+        for _ in 0..8 {
+            world.block().await;
+            // Blocks of a length in which an answer of this block can be in the next.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let view = world.chain.view(&job);
+        assert_eq!((view.stages[1].blocked, &view.stages[1].commit), (true, &None), "{signed}");
+        assert_eq!(world.nodes[1].alarm.get(), None);
+        let next = world.submit(&[1, 2, 3], 10, 2, &[0, 1, 2], &[3]);
+        assert!(world.settle(&next, 40).await, "{:?}", world.chain.view(&next));
+        world.assert_right(&next);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_contradicts_the_journal_stops_the_worker() {
+    let mut world = World::new(3).await;
+    let job = world.submit(&[1, 2, 3], 10, 1, &[0, 1], &[2]);
+    world.restart_having_signed(1, &job, 1, Phase::Commit).await;
+    assert!(blocks_until(&world.chain, &world.refs(), 20, || world.nodes[1].alarm.get().is_some()).await);
+    assert_eq!(world.chain.view(&job).stages[1].commit, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -231,6 +318,61 @@ async fn a_checker_whose_kernels_are_broken_stops_instead_of_dissenting() {
     assert_eq!(world.chain.view(&job).phase, JobPhase::Checking);
     assert!(world.nodes[2].alarm.get().is_some());
     assert!(answers(&world.chain.view(&job)).iter().all(Option::is_none));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stages_that_finish_during_the_first_confirmation_wait_for_it_and_need_no_other() {
+    let world = World::new(3).await;
+    let executors = &world.engines[..2];
+    executors.iter().for_each(|engine| engine.hold_references.store(true, Ordering::SeqCst));
+    let jobs: Vec<_> = (0..4).map(|seed| world.submit(&[1, 2, 3], 10, seed, &[0, 1], &[2])).collect();
+    for _ in 0..6 {
+        world.block().await;
+    }
+    assert!(jobs.iter().all(|job| world.chain.view(job).stages.iter().all(|stage| stage.commit.is_none())));
+    executors.iter().for_each(|engine| engine.hold_references.store(false, Ordering::SeqCst));
+    for job in &jobs {
+        assert!(world.settle(job, 40).await, "{:?}", world.chain.view(job));
+        world.assert_right(job);
+    }
+    assert!(executors.iter().all(|engine| engine.references.load(Ordering::SeqCst) == 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_confirmation_given_up_with_its_job_goes_on_with_another_stage() {
+    let world = World::new(2).await;
+    let engine = &world.engines[0];
+    engine.hold_references.store(true, Ordering::SeqCst);
+    let gone = world.submit(&[1, 2, 3], 10, 1, &[0], &[1]);
+    assert!(blocks_until(&world.chain, &world.refs(), 20, || engine.references.load(Ordering::SeqCst) == 1).await);
+    let job = world.submit(&[1, 2, 3], 10, 2, &[0], &[1]);
+    for _ in 0..4 {
+        world.block().await;
+    }
+    world.chain.remove(&gone);
+    assert!(blocks_until(&world.chain, &world.refs(), 20, || engine.references.load(Ordering::SeqCst) == 2).await);
+    engine.hold_references.store(false, Ordering::SeqCst);
+    assert!(world.settle(&job, 40).await, "{:?}", world.chain.view(&job));
+    world.assert_right(&job);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_the_alarm_nothing_is_drawn_or_streamed() {
+    let world = World::new(2).await;
+    world.engines[0].pace.store(20, Ordering::SeqCst);
+    let long = |seed: &u8| toy::generate_staged(&toy::job_spec(&[1, 2, 3], 400, *seed, 2), 1).len() > 200;
+    let job = world.submit(&[1, 2, 3], 400, (0..).find(long).unwrap(), &[0], &[1]);
+    let (_, mut items) = world.nodes[0].hub.subscribe(job).unwrap();
+    let mut tokens = move || std::iter::from_fn(|| items.try_recv().ok()).filter(is_token).count();
+    assert!(blocks_until(&world.chain, &world.refs(), 20, || tokens() > 0).await);
+    world.nodes[0].alarm.raise("a test".into());
+    // The step under way ends.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokens();
+    let steps = world.engines[0].steps.load(Ordering::SeqCst);
+    assert!(steps < 200, "generation is not over");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!((tokens(), world.engines[0].steps.load(Ordering::SeqCst)), (0, steps));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,14 @@ use crate::engine::{Arithmetic, Engine, EngineError, LocalModel, Replay, Rows, S
 use crate::ring::Boundary;
 use assay_primitives::{JobInput, JobSpec, ModelId, SamplingParams, Span, VerificationMode};
 use polkadot_sdk::{sp_core::H256, sp_io::hashing::blake2_256};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{
+    sync::{
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        Arc,
+    },
+    thread,
+    time::Duration,
+};
 
 pub const WIDTH: u32 = 4;
 pub const VOCAB: u32 = 97;
@@ -55,8 +62,14 @@ pub struct Toy {
     pub broken_kernels: AtomicBool,
     /// Panics at the n-th forward, counted down.
     pub panic_in: AtomicUsize,
+    /// Milliseconds that a forward takes.
+    pub pace: AtomicU64,
+    /// Forwards.
+    pub steps: Arc<AtomicUsize>,
     /// Re-executions with the reference.
     pub references: AtomicUsize,
+    /// None of them ends before this is false again.
+    pub hold_references: AtomicBool,
 }
 
 struct ToyStage {
@@ -67,6 +80,8 @@ struct ToyStage {
     output: Boundary,
     bent: bool,
     panic: bool,
+    pace: Duration,
+    steps: Arc<AtomicUsize>,
 }
 
 impl ToyStage {
@@ -75,7 +90,17 @@ impl ToyStage {
         let last = spec.span.end == LAYERS;
         let empty = |ids: bool| Boundary::new(Rows::empty((!ids).then_some(WIDTH)));
         let output = if last { Boundary::new(Rows::Ids(spec.prompt.to_vec())) } else { empty(false) };
-        Self { spec: spec.clone(), state: [0; 32], position: 0, input: empty(first), output, bent, panic }
+        Self {
+            spec: spec.clone(),
+            state: [0; 32],
+            position: 0,
+            input: empty(first),
+            output,
+            bent,
+            panic,
+            pace: Duration::ZERO,
+            steps: Arc::default(),
+        }
     }
 
     fn is_last(&self) -> bool {
@@ -128,6 +153,8 @@ impl Stage for ToyStage {
     fn forward(&mut self, input: &Rows) -> Result<Rows, EngineError> {
         assert!(!self.panic, "toy kernel panics");
         assert!(!input.is_empty());
+        thread::sleep(self.pace);
+        self.steps.fetch_add(1, Ordering::SeqCst);
         let (rows, ids) = self.compute(input);
         let out = match self.is_last() {
             true => {
@@ -163,13 +190,18 @@ impl Engine for Toy {
 
     fn open(&self, spec: &StageSpec) -> Result<Box<dyn Stage>, EngineError> {
         let panic = self.panic_in.load(Ordering::SeqCst) > 0 && self.panic_in.fetch_sub(1, Ordering::SeqCst) == 1;
-        Ok(Box::new(ToyStage::new(spec, self.broken_kernels.load(Ordering::SeqCst), panic)))
+        let stage = ToyStage::new(spec, self.broken_kernels.load(Ordering::SeqCst), panic);
+        let pace = Duration::from_millis(self.pace.load(Ordering::SeqCst));
+        Ok(Box::new(ToyStage { pace, steps: self.steps.clone(), ..stage }))
     }
 
     fn replay(&self, spec: &StageSpec, replay: Replay<'_>) -> Result<StageOutcome, EngineError> {
         let reference = replay.arithmetic == Arithmetic::Reference;
         if reference {
             self.references.fetch_add(1, Ordering::SeqCst);
+            while self.hold_references.load(Ordering::SeqCst) && !replay.cancel.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
         }
         let bent = self.broken_kernels.load(Ordering::SeqCst) && !reference;
         let mut stage = ToyStage::new(spec, bent, false);

@@ -10,6 +10,7 @@ use crate::{
         ShardTransport,
     },
     rows::RowStore,
+    tests::toy,
 };
 use assay_primitives::AccountId;
 use codec::Encode;
@@ -40,6 +41,7 @@ struct NetState {
     pub reports: Vec<(PeerId, Misbehaviour)>,
     withheld: HashSet<PeerId>,
     wrong_rows: HashSet<PeerId>,
+    overrun: HashSet<PeerId>,
 }
 
 /// The network: a full mesh.
@@ -60,6 +62,10 @@ impl FakeNet {
     /// This peer serves rows that hash to something else.
     pub fn falsify(&self, peer: PeerId) {
         self.0.lock().wrong_rows.insert(peer);
+    }
+    /// This peer sends one more row after each final handoff.
+    pub fn overrun(&self, peer: PeerId) {
+        self.0.lock().overrun.insert(peer);
     }
     pub fn disconnect(&self, peer: &PeerId) {
         self.0.lock().nodes.remove(peer);
@@ -110,6 +116,11 @@ impl FakeNet {
                 }
                 Err(_) => state.reports.push((from, Misbehaviour::Malformed)),
             }
+        }
+        if let (RingMessage::Handoff { at, n_rows, last: true, .. }, true) = (message, state.overrun.contains(&from)) {
+            let rows = Rows::Hidden { width: toy::WIDTH, values: vec![1; toy::WIDTH as usize] };
+            let extra = RingMessage::Rows { at: *at, start: *n_rows, rows };
+            let _ = tx.try_send(NetEvent::Message(from, worker, extra).into());
         }
         true
     }
