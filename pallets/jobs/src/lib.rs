@@ -449,7 +449,7 @@ pub mod pallet {
         /// ## Events
         /// [`Event::Submitted`], [`Event::Assigned`].
         #[pallet::call_index(0)]
-        #[pallet::weight(T::WeightInfo::submit(MAX_STAGES, MAX_HOLDERS))]
+        #[pallet::weight(Pallet::<T>::submit_weight(MAX_STAGES, MAX_HOLDERS))]
         pub fn submit(origin: OriginFor<T>, spec: JobSpec) -> DispatchResultWithPostInfo {
             let client = ensure_signed(origin)?;
             Self::do_submit(client, spec)

@@ -19,7 +19,7 @@ use frame::{
 impl<T: Config> Pallet<T> {
     pub(crate) fn do_submit(client: AccountId, spec: JobSpec) -> DispatchResultWithPostInfo {
         let refused = |e: Error<T>| DispatchErrorWithPostInfo {
-            post_info: Some(T::WeightInfo::submit(0, 0)).into(),
+            post_info: Some(T::WeightInfo::submit(0)).into(),
             error: e.into(),
         };
         let (version, params) = Self::current_params().map_err(refused)?;
@@ -84,7 +84,18 @@ impl<T: Config> Pallet<T> {
         };
         let holders = matched.iter().map(|m| m.looked_at).max().unwrap_or(MAX_HOLDERS);
         Self::assign(hash, job, &spec, &params, &checked.work, matched)?;
-        Ok(Some(T::WeightInfo::submit(stages, holders)).into())
+        Ok(Some(Self::submit_weight(stages, holders)).into())
+    }
+
+    /// Submission of a job of so many stages, each held by at most so many.
+    pub(crate) fn submit_weight(stages: u32, holders: u32) -> Weight {
+        T::WeightInfo::submit(stages).saturating_add(T::WeightInfo::match_stage(holders).saturating_mul(stages.into()))
+    }
+
+    /// Another attempt at such a job.
+    pub(crate) fn redispatch_weight(stages: u32) -> Weight {
+        T::WeightInfo::redispatch(stages)
+            .saturating_add(T::WeightInfo::match_stage(MAX_HOLDERS).saturating_mul(stages.into()))
     }
 
     /// What the escrow holds for the checkers of one attempt.

@@ -62,7 +62,7 @@ impl<T: Config> Pallet<T> {
                 .saturating_mul((job.stages.len() as u64).saturating_add(1)),
             Ok((_, spec)) => {
                 let stages = T::Models::template(spec.model, spec.template).map_or(0, |spans| spans.len());
-                T::WeightInfo::redispatch(stages as u32, MAX_HOLDERS)
+                Self::redispatch_weight(stages as u32)
             }
             Err(_) => Weight::zero(),
         }
@@ -70,7 +70,7 @@ impl<T: Config> Pallet<T> {
 
     /// The most that any entry can cost.
     fn dearest_entry() -> Weight {
-        T::WeightInfo::redispatch(MAX_STAGES, MAX_HOLDERS).max(T::Verifier::due_weight())
+        Self::redispatch_weight(MAX_STAGES).max(T::Verifier::due_weight())
     }
 
     /// What must hold of the configuration.

@@ -1,82 +1,252 @@
-//! Weights. These values are not measured: they are upper estimates, counted by hand from the code's reads, writes and
-//! hashing, until the bencher's output takes the place of this file.
+//! Weights of the calls and of the work that hooks do, measured by `frame-omni-bencher`. Written by `make weights`; not by hand.
+//!
+//! 2026-11-22, AMD EPYC, steps 10, repeat 5, Wasm Compiled. Storage is accounted by
+//! `T::DbWeight`, on top of the times below.
+#![allow(unused_parens, missing_docs)]
+#![cfg_attr(rustfmt, rustfmt_skip)]
 
+use core::marker::PhantomData;
 use frame::weights_prelude::*;
 
 /// Weights of this pallet.
 pub trait WeightInfo {
-    /// `submit` of a job with `s` stages whose spans have `h` holders each; `s = 0`: refused before matching.
-    fn submit(s: u32, h: u32) -> Weight;
-    /// `cancel`.
-    fn cancel() -> Weight;
-    /// `claim`.
-    fn claim() -> Weight;
-    /// `set_params`.
-    fn set_params() -> Weight;
-    /// Advancing the tick.
-    fn tick() -> Weight;
-    /// Looking for the next agenda entry.
-    fn agenda_next() -> Weight;
-    /// The next attempt of a job with `s` stages whose spans have `h` holders each, or its refund.
-    fn redispatch(s: u32, h: u32) -> Weight;
+	fn submit(s: u32, ) -> Weight;
+	fn cancel() -> Weight;
+	fn claim() -> Weight;
+	fn set_params() -> Weight;
+	fn tick() -> Weight;
+	fn agenda_next() -> Weight;
+	fn match_stage(h: u32, ) -> Weight;
+	fn redispatch(s: u32, ) -> Weight;
 }
 
-/// Counted by hand. Per holder and stage: the ask with its capacity, the provider and its bond ledger, at the auction and
-/// again for the snapshot of bonds that verification takes. Per stage: assignment, backing, slot, events.
+/// What was measured.
 pub struct SubstrateWeight<T>(PhantomData<T>);
 
-const MICROS: u64 = 1_000_000;
-
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
-    fn submit(s: u32, h: u32) -> Weight {
-        let (s, h) = (u64::from(s), u64::from(h));
-        Weight::from_parts(120 * MICROS, 16_384)
-            .saturating_add(Weight::from_parts(40 * MICROS, 2_048).saturating_mul(s))
-            .saturating_add(Weight::from_parts(6 * MICROS, 512).saturating_mul(s.saturating_mul(h)))
-            .saturating_add(T::DbWeight::get().reads_writes(12, 10))
-            .saturating_add(T::DbWeight::get().reads_writes(4, 4).saturating_mul(s))
-            .saturating_add(T::DbWeight::get().reads(4).saturating_mul(s.saturating_mul(h)))
-    }
-    fn cancel() -> Weight {
-        Weight::from_parts(90 * MICROS, 16_384).saturating_add(T::DbWeight::get().reads_writes(12, 12))
-    }
-    fn claim() -> Weight {
-        Weight::from_parts(70 * MICROS, 8_192).saturating_add(T::DbWeight::get().reads_writes(5, 5))
-    }
-    fn set_params() -> Weight {
-        Weight::from_parts(25 * MICROS, 4_096).saturating_add(T::DbWeight::get().reads_writes(2, 3))
-    }
-    fn tick() -> Weight {
-        Weight::from_parts(5 * MICROS, 1_024).saturating_add(T::DbWeight::get().reads_writes(3, 2))
-    }
-    fn agenda_next() -> Weight {
-        Weight::from_parts(4 * MICROS, 1_024).saturating_add(T::DbWeight::get().reads(1))
-    }
-    fn redispatch(s: u32, h: u32) -> Weight {
-        Self::submit(s, h)
-    }
+	/// Storage: `Jobs::CurrentParams` (r:1 w:0)
+	/// Proof: `Jobs::CurrentParams` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::ParamsOf` (r:1 w:1)
+	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
+	/// Storage: `Models::Models` (r:1 w:0)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(1695), added: 4170, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::OpenJobs` (r:1 w:1)
+	/// Proof: `Jobs::OpenJobs` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::OpenJobsOf` (r:1 w:1)
+	/// Proof: `Jobs::OpenJobsOf` (`max_values`: None, `max_size`: Some(52), added: 2527, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::NonceOf` (r:1 w:1)
+	/// Proof: `Jobs::NonceOf` (`max_values`: None, `max_size`: Some(52), added: 2527, mode: `MaxEncodedLen`)
+	/// Storage: `System::BlockHash` (r:1 w:0)
+	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::Books` (r:16 w:0)
+	/// Proof: `Providers::Books` (`max_values`: None, `max_size`: Some(5686), added: 8161, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::Providers` (r:4 w:4)
+	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2649), added: 5124, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::InUse` (r:64 w:16)
+	/// Proof: `Providers::InUse` (`max_values`: None, `max_size`: Some(104), added: 2579, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Now` (r:1 w:0)
+	/// Proof: `Jobs::Now` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::Penalties` (r:4 w:0)
+	/// Proof: `Providers::Penalties` (`max_values`: None, `max_size`: Some(65), added: 2540, mode: `MaxEncodedLen`)
+	/// Storage: `Staking::Ledgers` (r:4 w:4)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(211), added: 2686, mode: `MaxEncodedLen`)
+	/// Storage: `Models::Users` (r:1 w:1)
+	/// Proof: `Models::Users` (`max_values`: None, `max_size`: Some(36), added: 2511, mode: `MaxEncodedLen`)
+	/// Storage: `Staking::Backings` (r:16 w:16)
+	/// Proof: `Staking::Backings` (`max_values`: None, `max_size`: Some(118), added: 2593, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Agenda` (r:0 w:2)
+	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Specs` (r:0 w:1)
+	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
+	/// Storage: `Verification::Attempts` (r:0 w:1)
+	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
+	/// Storage: `Verification::Electorates` (r:0 w:16)
+	/// Proof: `Verification::Electorates` (`max_values`: None, `max_size`: Some(3115), added: 5590, mode: `MaxEncodedLen`)
+	/// Storage: `Verification::Stages` (r:0 w:16)
+	/// Proof: `Verification::Stages` (`max_values`: None, `max_size`: Some(2103), added: 4578, mode: `MaxEncodedLen`)
+	/// `s`: `[1, 16]`.
+	fn submit(s: u32, ) -> Weight {
+		// Minimum execution time: 412_483_000 picoseconds.
+		Weight::from_parts(271_603_444, 21486)
+			// Standard error: 619_410
+			.saturating_add(Weight::from_parts(186_169_434, 0).saturating_mul(s.into()))
+			.saturating_add(T::DbWeight::get().reads(24_u64))
+			.saturating_add(T::DbWeight::get().reads((6_u64).saturating_mul(s.into())))
+			.saturating_add(T::DbWeight::get().writes(17_u64))
+			.saturating_add(T::DbWeight::get().writes((4_u64).saturating_mul(s.into())))
+			.saturating_add(Weight::from_parts(0, 10316).saturating_mul(s.into()))
+	}
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Specs` (r:1 w:1)
+	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(211), added: 2686, mode: `MaxEncodedLen`)
+	/// Storage: `Verification::Attempts` (r:1 w:0)
+	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
+	/// Storage: `Models::Users` (r:1 w:1)
+	/// Proof: `Models::Users` (`max_values`: None, `max_size`: Some(36), added: 2511, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::ParamsOf` (r:1 w:1)
+	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::CurrentParams` (r:1 w:0)
+	/// Proof: `Jobs::CurrentParams` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::OpenJobs` (r:1 w:1)
+	/// Proof: `Jobs::OpenJobs` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::OpenJobsOf` (r:1 w:1)
+	/// Proof: `Jobs::OpenJobsOf` (`max_values`: None, `max_size`: Some(52), added: 2527, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Agenda` (r:0 w:1)
+	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
+	fn cancel() -> Weight {
+		// Minimum execution time: 169_251_000 picoseconds.
+		Weight::from_parts(190_203_000, 11809)
+			.saturating_add(T::DbWeight::get().reads(10_u64))
+			.saturating_add(T::DbWeight::get().writes(9_u64))
+	}
+	/// Storage: `Jobs::Unclaimed` (r:1 w:1)
+	/// Proof: `Jobs::Unclaimed` (`max_values`: None, `max_size`: Some(112), added: 2587, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(211), added: 2686, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:2 w:2)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	fn claim() -> Weight {
+		// Minimum execution time: 100_259_000 picoseconds.
+		Weight::from_parts(122_742_000, 6196)
+			.saturating_add(T::DbWeight::get().reads(4_u64))
+			.saturating_add(T::DbWeight::get().writes(4_u64))
+	}
+	/// Storage: `Jobs::CurrentParams` (r:1 w:1)
+	/// Proof: `Jobs::CurrentParams` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::ParamsOf` (r:1 w:2)
+	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
+	fn set_params() -> Weight {
+		// Minimum execution time: 19_449_000 picoseconds.
+		Weight::from_parts(32_257_000, 3605)
+			.saturating_add(T::DbWeight::get().reads(2_u64))
+			.saturating_add(T::DbWeight::get().writes(3_u64))
+	}
+	/// Storage: `SafeMode::EnteredUntil` (r:1 w:0)
+	/// Proof: `SafeMode::EnteredUntil` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Now` (r:1 w:1)
+	/// Proof: `Jobs::Now` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::AgendaCursor` (r:1 w:0)
+	/// Proof: `Jobs::AgendaCursor` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	fn tick() -> Weight {
+		// Minimum execution time: 8_282_000 picoseconds.
+		Weight::from_parts(10_716_000, 1489)
+			.saturating_add(T::DbWeight::get().reads(3_u64))
+			.saturating_add(T::DbWeight::get().writes(1_u64))
+	}
+	/// Storage: `Jobs::Agenda` (r:1 w:0)
+	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
+	fn agenda_next() -> Weight {
+		// Minimum execution time: 8_082_000 picoseconds.
+		Weight::from_parts(10_245_000, 3509)
+			.saturating_add(T::DbWeight::get().reads(1_u64))
+	}
+	/// Storage: `Jobs::CurrentParams` (r:1 w:0)
+	/// Proof: `Jobs::CurrentParams` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::ParamsOf` (r:1 w:0)
+	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
+	/// Storage: `Models::Models` (r:1 w:0)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(1695), added: 4170, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::Books` (r:1 w:0)
+	/// Proof: `Providers::Books` (`max_values`: None, `max_size`: Some(5686), added: 8161, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::Providers` (r:64 w:0)
+	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2649), added: 5124, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::InUse` (r:64 w:0)
+	/// Proof: `Providers::InUse` (`max_values`: None, `max_size`: Some(104), added: 2579, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Now` (r:1 w:0)
+	/// Proof: `Jobs::Now` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::Penalties` (r:64 w:0)
+	/// Proof: `Providers::Penalties` (`max_values`: None, `max_size`: Some(65), added: 2540, mode: `MaxEncodedLen`)
+	/// Storage: `Staking::Ledgers` (r:64 w:0)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// `h`: `[4, 64]`.
+	fn match_stage(h: u32, ) -> Weight {
+		// Minimum execution time: 171_645_000 picoseconds.
+		Weight::from_parts(76_437_724, 9151)
+			// Standard error: 127_145
+			.saturating_add(Weight::from_parts(28_757_992, 0).saturating_mul(h.into()))
+			.saturating_add(T::DbWeight::get().reads(5_u64))
+			.saturating_add(T::DbWeight::get().reads((4_u64).saturating_mul(h.into())))
+			.saturating_add(Weight::from_parts(0, 5124).saturating_mul(h.into()))
+	}
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Specs` (r:1 w:0)
+	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::ParamsOf` (r:1 w:0)
+	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
+	/// Storage: `Models::Models` (r:1 w:0)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(1695), added: 4170, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::Books` (r:16 w:0)
+	/// Proof: `Providers::Books` (`max_values`: None, `max_size`: Some(5686), added: 8161, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::Providers` (r:8 w:8)
+	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2649), added: 5124, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::InUse` (r:128 w:16)
+	/// Proof: `Providers::InUse` (`max_values`: None, `max_size`: Some(104), added: 2579, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Now` (r:1 w:0)
+	/// Proof: `Jobs::Now` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::Penalties` (r:8 w:0)
+	/// Proof: `Providers::Penalties` (`max_values`: None, `max_size`: Some(65), added: 2540, mode: `MaxEncodedLen`)
+	/// Storage: `Staking::Ledgers` (r:8 w:8)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Storage: `Staking::Backings` (r:16 w:16)
+	/// Proof: `Staking::Backings` (`max_values`: None, `max_size`: Some(118), added: 2593, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Agenda` (r:0 w:2)
+	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
+	/// Storage: `Verification::Attempts` (r:0 w:1)
+	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
+	/// Storage: `Verification::Electorates` (r:0 w:16)
+	/// Proof: `Verification::Electorates` (`max_values`: None, `max_size`: Some(3115), added: 5590, mode: `MaxEncodedLen`)
+	/// Storage: `Verification::Stages` (r:0 w:16)
+	/// Proof: `Verification::Stages` (`max_values`: None, `max_size`: Some(2103), added: 4578, mode: `MaxEncodedLen`)
+	/// `s`: `[1, 16]`.
+	fn redispatch(s: u32, ) -> Weight {
+		// Minimum execution time: 460_314_000 picoseconds.
+		Weight::from_parts(147_918_271, 41982)
+			// Standard error: 642_929
+			.saturating_add(Weight::from_parts(305_139_851, 0).saturating_mul(s.into()))
+			.saturating_add(T::DbWeight::get().reads(29_u64))
+			.saturating_add(T::DbWeight::get().reads((10_u64).saturating_mul(s.into())))
+			.saturating_add(T::DbWeight::get().writes(8_u64))
+			.saturating_add(T::DbWeight::get().writes((5_u64).saturating_mul(s.into())))
+			.saturating_add(Weight::from_parts(0, 20632).saturating_mul(s.into()))
+	}
 }
 
+/// For mocks: everything is free.
 impl WeightInfo for () {
-    fn submit(_: u32, _: u32) -> Weight {
-        Weight::zero()
-    }
-    fn cancel() -> Weight {
-        Weight::zero()
-    }
-    fn claim() -> Weight {
-        Weight::zero()
-    }
-    fn set_params() -> Weight {
-        Weight::zero()
-    }
-    fn tick() -> Weight {
-        Weight::zero()
-    }
-    fn agenda_next() -> Weight {
-        Weight::zero()
-    }
-    fn redispatch(_: u32, _: u32) -> Weight {
-        Weight::zero()
-    }
+	fn submit(_: u32, ) -> Weight {
+		Weight::zero()
+	}
+	fn cancel() -> Weight {
+		Weight::zero()
+	}
+	fn claim() -> Weight {
+		Weight::zero()
+	}
+	fn set_params() -> Weight {
+		Weight::zero()
+	}
+	fn tick() -> Weight {
+		Weight::zero()
+	}
+	fn agenda_next() -> Weight {
+		Weight::zero()
+	}
+	fn match_stage(_: u32, ) -> Weight {
+		Weight::zero()
+	}
+	fn redispatch(_: u32, ) -> Weight {
+		Weight::zero()
+	}
 }

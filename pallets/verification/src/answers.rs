@@ -23,10 +23,10 @@ impl<T: Config> Pallet<T> {
             let at = answer.at();
             let kind = kind_of(&answer);
             let ids = Self::ids_to_hash(&answer);
-            let (stages, taking_part) = Self::size_of(at.job);
+            let (stages, taking_part, disputed) = Self::size_of(at.job);
             let result = with_storage_layer(|| Self::judge(&worker, answer));
-            weight = weight.saturating_add(Self::item_weight(kind, stages, ids));
-            let (_, now) = Self::size_of(at.job);
+            weight = weight.saturating_add(Self::item_weight(kind, stages, ids, disputed));
+            let (_, now, _) = Self::size_of(at.job);
             if now == 0 {
                 weight = weight.saturating_add(T::WeightInfo::conclude(taking_part));
             } else if now > taking_part {
@@ -45,7 +45,7 @@ impl<T: Config> Pallet<T> {
     /// block could hold more than a few answers that may settle a job.
     pub(crate) fn answers_weight(answers: &[Answer]) -> Weight {
         answers.iter().fold(T::WeightInfo::answer(), |sum, answer| {
-            let (stages, taking_part) = Self::size_of(answer.at().job);
+            let (stages, taking_part, disputed) = Self::size_of(answer.at().job);
             let ids = match answer {
                 Answer::Commit { commitment: StageCommitment { output: Some(output), .. }, .. } => {
                     MAX_INPUT_IDS.saturating_add(output.len() as u32)
@@ -57,7 +57,7 @@ impl<T: Config> Pallet<T> {
                 Answer::Check { .. } => end.max(T::WeightInfo::seat(MAX_HOLDERS, MAX_SEATS)),
                 _ => end,
             };
-            sum.saturating_add(Self::item_weight(kind_of(answer), stages, ids)).saturating_add(follows)
+            sum.saturating_add(Self::item_weight(kind_of(answer), stages, ids, disputed)).saturating_add(follows)
         })
     }
 
@@ -67,20 +67,21 @@ impl<T: Config> Pallet<T> {
     }
 
     /// An answer alone, whatever it sets off.
-    fn item_weight(kind: AnswerKind, stages: u32, ids: u32) -> Weight {
+    fn item_weight(kind: AnswerKind, stages: u32, ids: u32, disputed: bool) -> Weight {
         match kind {
             AnswerKind::Commit => T::WeightInfo::commit(stages, ids),
             AnswerKind::Blocked => T::WeightInfo::blocked(stages),
             AnswerKind::Check => T::WeightInfo::check(stages),
+            AnswerKind::Reveal if disputed => T::WeightInfo::reveal_disputed(stages),
             AnswerKind::Reveal => T::WeightInfo::reveal(stages),
             AnswerKind::Vote => T::WeightInfo::vote(stages),
         }
     }
 
-    /// Stages of the job's attempt, and executors and checkers who take part in it; 0 if there is none.
-    fn size_of(job: JobHash) -> (u32, u32) {
+    /// Stages of the job's attempt, executors and checkers who take part in it, and whether it was disputed; 0 if there is none.
+    fn size_of(job: JobHash) -> (u32, u32, bool) {
         Attempts::<T>::get(job)
-            .map(|a| (u32::from(a.stages), u32::from(a.stages).saturating_add(a.seats.into())))
+            .map(|a| (u32::from(a.stages), u32::from(a.stages).saturating_add(a.seats.into()), a.escalated))
             .unwrap_or_default()
     }
 

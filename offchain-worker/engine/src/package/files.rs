@@ -93,7 +93,7 @@ impl Files {
     /// named as missing.
     pub fn layers_held(&self, layers: u32) -> Range<u32> {
         let mut held = (0..layers).filter(|layer| self.files.contains_key(&entry_file(Entry::Layer(*layer))));
-        match (held.next(), held.last()) {
+        match (held.next(), held.next_back()) {
             (Some(first), last) => first..last.unwrap_or(first) + 1,
             (None, _) => 0..layers,
         }
