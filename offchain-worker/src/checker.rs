@@ -170,7 +170,7 @@ impl Checkers {
                 peers.push(peer);
             }
         }
-        let ctx = ctx.clone();
+        let (ctx, cancel) = (ctx.clone(), task.cancel.clone());
         panics::spawn("fetch", async move {
             let mut result = Err(FetchError::Request("the chain has no peer id of a node that has the rows".into()));
             for peer in peers {
@@ -188,7 +188,7 @@ impl Checkers {
                 ctx.rows.insert(id.at.job, root, rows.clone());
                 rows
             });
-            ctx.emit(Event::Fetched { task: id, result });
+            ctx.emit(Event::Fetched { task: id, cancel, result });
         });
     }
 
@@ -229,7 +229,7 @@ impl Checkers {
                 worker.engine.replay(&spec, replay)
             });
             worker.metrics.step(Class::Check, transcript.len(), started.elapsed());
-            worker.emit(Event::Replayed { task: id, result });
+            worker.emit(Event::Replayed { task: id, cancel, result });
         };
         if ctx.compute.spawn(Class::Check, piece).is_err() {
             task.state = State::Waiting;
@@ -357,15 +357,30 @@ impl Checkers {
         }
     }
 
-    /// New view of a job: due ticks move.
-    pub fn refresh(&mut self, view: &Arc<JobView>) {
+    /// New view of a job: due ticks move. On another fork its commitments may be others: what is not yet answered is about
+    /// nothing then, is given up, and returned to be begun again.
+    pub fn refresh(&mut self, view: &Arc<JobView>) -> Vec<CheckId> {
+        let mut stale = Vec::new();
         for (id, task) in &mut self.tasks {
             let same =
                 id.at.job == view.job && id.at.attempt == view.attempt && view.stages.len() == task.view.stages.len();
-            if same && view.output.is_some() {
-                task.view = view.clone();
+            if !same || view.output.is_none() {
+                continue;
             }
+            let replaced = !same_commitment(view, &task.view, &id.at);
+            if replaced && id.purpose != Purpose::OwnCommit && !matches!(task.state, State::Answered) {
+                log::info!(
+                    target: crate::LOG_TARGET,
+                    "job {:?}, stage {}: another commitment than before, begins again", id.at.job, id.at.stage,
+                );
+                stale.push(*id);
+            }
+            task.view = view.clone();
         }
+        for id in &stale {
+            self.tasks.remove(id);
+        }
+        stale
     }
 }
 
@@ -374,6 +389,15 @@ fn transcript_of(view: &JobView) -> Option<Vec<u32>> {
     let JobInput::Inline(prompt) = &view.spec.input else { return None };
     let output = view.output.as_ref()?;
     Some(prompt.iter().chain(output.iter()).copied().collect())
+}
+
+/// Whether two views agree in what a verdict on a stage is about: its commitment, and the ids.
+fn same_commitment(a: &JobView, b: &JobView, at: &StageRef) -> bool {
+    let commit = |view: &JobView| {
+        let commit = view.stages.get(at.stage as usize)?.commit.as_ref()?;
+        Some((commit.in_root, commit.out_root, commit.digest))
+    };
+    commit(a) == commit(b) && a.output == b.output
 }
 
 /// Root of ids.

@@ -59,6 +59,8 @@ pub enum Event {
     Fetched {
         /// The task.
         task: CheckId,
+        /// Set if that task was given up: another under the same id must not take the rows for its own.
+        cancel: Arc<AtomicBool>,
         /// The rows.
         result: Result<Arc<Rows>, FetchError>,
     },
@@ -66,6 +68,8 @@ pub enum Event {
     Replayed {
         /// The task.
         task: CheckId,
+        /// Set if that task was given up: another under the same id must not take the roots for its own.
+        cancel: Arc<AtomicBool>,
         /// Its roots.
         result: Result<StageOutcome, EngineError>,
     },

@@ -76,9 +76,10 @@ impl Planner {
         self.tasks.get(duty).is_some_and(|task| task.gone == 0)
     }
 
-    /// Whether a drawn seat is deep enough under the best block, or final, to be answered.
+    /// Whether a drawn seat is owed, and deep enough under the best block, or final, to be answered.
     pub fn is_settled(&self, duty: &Duty, best: u32, finalized: u32) -> bool {
-        self.tasks.get(duty).is_some_and(|task| finalized >= task.since || best >= task.since + DRAW_DEPTH)
+        let deep = |task: &Task| finalized >= task.since || best >= task.since + DRAW_DEPTH;
+        self.tasks.get(duty).is_some_and(|task| task.gone == 0 && deep(task))
     }
 
     /// Blocks since the duty was first seen.
@@ -86,10 +87,11 @@ impl Planner {
         self.tasks.get(duty).map_or(0, |task| best.saturating_sub(task.since))
     }
 
-    /// A task failed for a reason that may pass: it is started again at the next block.
-    pub fn restart(&mut self, duty: &Duty) {
+    /// What was done for a duty does not hold on the fork of this best block: it is started again by the next update, and is as
+    /// young as this fork shows it.
+    pub fn restart(&mut self, duty: &Duty, number: u32) {
         if let Some(task) = self.tasks.get_mut(duty) {
-            task.started = false;
+            (task.since, task.started) = (number, false);
         }
     }
 
@@ -159,14 +161,18 @@ mod tests {
         assert!(planner.is_settled(&duty, 12, 8));
         assert!(planner.is_settled(&duty, 11, 10));
         assert!(!planner.is_settled(&Duty::Check(at(2, 0)), 99, 99));
+        planner.update(13, &[]);
+        assert!(!planner.is_settled(&duty, 13, 10), "not owed on this fork");
     }
 
     #[test]
-    fn restart_begins_again_at_the_next_block() {
+    fn restart_begins_again_as_young_as_the_fork() {
         let mut planner = Planner::default();
         let duty = Duty::Check(at(1, 0));
         planner.update(10, &[duty]);
-        planner.restart(&duty);
-        assert_eq!(planner.update(11, &[duty]).start, [duty]);
+        planner.restart(&duty, 13);
+        assert_eq!(planner.update(13, &[duty]).start, [duty]);
+        assert!(!planner.is_settled(&duty, 14, 12));
+        assert!(planner.is_settled(&duty, 15, 12));
     }
 }

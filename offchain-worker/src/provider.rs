@@ -3,7 +3,7 @@
 use crate::{
     chain::{stage_of, At, Identity, JobState, Snapshot},
     checker::Checkers,
-    context::{CheckId, Context, Event, Purpose},
+    context::{work_ctx, CheckId, Context, Event, Purpose},
     executor::{Executors, Outcome},
     network::{
         messages::{RingMessage, TokenFrame},
@@ -15,7 +15,7 @@ use crate::{
 };
 use assay_primitives::{
     api::{Duty, JobView},
-    AccountId, Answer, JobHash, JobPhase, Role, StageRef,
+    digest, AccountId, Answer, CheckVerdict, JobHash, JobPhase, Role, StageRef,
 };
 use polkadot_sdk::sc_network::PeerId;
 use std::{
@@ -123,7 +123,9 @@ impl Provider {
 
         for view in self.jobs.values().filter_map(JobState::view) {
             self.executors.refresh(&view.job, view);
-            self.checkers.refresh(view);
+            for id in self.checkers.refresh(view) {
+                self.planner.restart(&duty_of_check(&id), self.at.number);
+            }
         }
         let plan = self.planner.update(self.at.number, &snapshot.duties);
         for duty in plan.cancel {
@@ -134,8 +136,9 @@ impl Provider {
                 Duty::Vote(at) => self.checkers.cancel(&CheckId { at, purpose: Purpose::Vote }),
             }
         }
-        let planner = &self.planner;
-        self.submitter.on_block(self.at.number, self.nonce, |answer| planner.owes(&duty_of(answer)));
+        let (planner, ctx, jobs) = (&self.planner, &self.ctx, &self.jobs);
+        let owed = |answer: &Answer| planner.owes(&duty_of(answer)) && stands(ctx, jobs, answer);
+        self.submitter.on_block(self.at.number, self.nonce, owed);
         if self.ctx.alarm.get().is_some() {
             return;
         }
@@ -214,12 +217,14 @@ impl Provider {
     }
 
     /// Says again what was said about a duty that is owed, or owed again: after a restart, or a re-org that took the answer
-    /// away.
+    /// away. Nothing is said where the answer is about another commitment than this fork's: it cannot be taken back.
     fn repeat(&mut self, duty: &Duty) {
         let at = stage_of(duty);
         let (Some(role), Some(view)) = (role_of(duty), self.view(&at.job)) else { return };
         if let Some(evidence) = self.ctx.answered(&at, &view.spec, role) {
-            self.submitter.push(evidence.answer);
+            if stands(&self.ctx, &self.jobs, &evidence.answer) {
+                self.submitter.push(evidence.answer);
+            }
         }
     }
 
@@ -313,6 +318,13 @@ impl Provider {
             Event::Finished { at, result } => self.executors.finished(&self.ctx, &self.identity, at, result),
             Event::HandedOff { at, result } => self.executors.handed_off(&self.ctx, &self.identity, at, result),
             Event::Answered { at, result } => match result {
+                Ok(answer) if !stands(&self.ctx, &self.jobs, &answer) => {
+                    log::warn!(
+                        target: crate::LOG_TARGET,
+                        "job {:?}, stage {}: {} is about another commitment than this fork's",
+                        at.job, at.stage, name(&answer),
+                    );
+                }
                 Ok(answer) => {
                     log::info!(target: crate::LOG_TARGET, "job {:?}, stage {}: answers {}", at.job, at.stage, name(&answer));
                     self.submitter.push(answer);
@@ -320,8 +332,9 @@ impl Provider {
                 }
                 Err(error) => self.ctx.refused(error),
             },
-            Event::Fetched { task, result } => self.checkers.fetched(&self.ctx, task, result),
-            Event::Replayed { task, result } => {
+            Event::Fetched { cancel, .. } | Event::Replayed { cancel, .. } if cancel.load(Ordering::Relaxed) => {}
+            Event::Fetched { task, result, .. } => self.checkers.fetched(&self.ctx, task, result),
+            Event::Replayed { task, result, .. } => {
                 if let Some(own) = self.checkers.replayed(&self.ctx, &self.identity, task, result) {
                     self.executors.confirm(&self.ctx, &self.identity, task.at, own);
                 } else if self.planner.is_settled(&duty_of_check(&task), self.at.number, self.finalized) {
@@ -388,6 +401,23 @@ fn role_of(duty: &Duty) -> Option<Role> {
     }
 }
 
+/// Whether an answer says of the chain's commitment what it was signed for: on another fork, agreeing with a commitment that is
+/// not there is a lie, and so is dissenting from the right one.
+fn stands(ctx: &Context, jobs: &BTreeMap<JobHash, JobState>, answer: &Answer) -> bool {
+    let Answer::Check { at, verdict } = answer else { return true };
+    let agrees = match verdict {
+        CheckVerdict::Agree(_) => true,
+        CheckVerdict::Dissent(_) => false,
+        CheckVerdict::Unavailable(_) => return true,
+    };
+    let Some(view) = jobs.get(&at.job).and_then(JobState::view) else { return false };
+    let Some(stage) = view.stages.get(at.stage as usize) else { return false };
+    let Some(commit) = &stage.commit else { return false };
+    let Some(evidence) = ctx.answered(at, &view.spec, Role::Checker) else { return false };
+    let opened = |root| digest::commit(&work_ctx(ctx.genesis, at, &view.spec, Role::Executor), &stage.executor, root);
+    evidence.root.is_some_and(|root| agrees == (commit.digest == opened(root)))
+}
+
 /// The duty that an answer discharges.
 fn duty_of(answer: &Answer) -> Duty {
     match answer {
@@ -406,7 +436,7 @@ fn duty_of_check(id: &CheckId) -> Duty {
 }
 
 fn name(answer: &Answer) -> &'static str {
-    use assay_primitives::CheckVerdict::*;
+    use CheckVerdict::*;
     match answer {
         Answer::Commit { .. } => "commit",
         Answer::Blocked { .. } => "blocked",

@@ -10,7 +10,10 @@ use crate::{
     network::transport::Misbehaviour,
     stream::StreamItem,
 };
-use assay_primitives::{api::JobView, AccountId, Answer, CheckVerdict, JobHash, JobPhase, Role, StageRef, WorkCtx};
+use assay_primitives::{
+    api::{CommitView, JobView},
+    AccountId, Answer, CheckVerdict, JobHash, JobPhase, Role, StageRef, WorkCtx,
+};
 use polkadot_sdk::{sc_network::PeerId, sp_core::H256};
 use std::{
     sync::{atomic::Ordering, Arc},
@@ -124,6 +127,10 @@ async fn eventually<T>(mut open: impl FnMut() -> Option<T>) -> T {
 
 fn is_token(item: &StreamItem) -> bool {
     matches!(item, StreamItem::Token { .. })
+}
+
+fn commit(view: &mut JobView, stage: usize) -> &mut CommitView {
+    view.stages[stage].commit.as_mut().unwrap()
 }
 
 fn answers(view: &JobView) -> Vec<Option<CheckVerdict>> {
@@ -272,6 +279,49 @@ async fn a_job_gone_for_a_block_in_a_reorg_is_carried_on() {
     assert_eq!(again, job);
     assert!(world.settle(&job, 30).await, "{:?}", world.chain.view(&job));
     world.assert_right(&job);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commitment_that_a_reorg_replaces_before_the_verdict_is_checked_again() {
+    let world = World::new(3).await;
+    let job = world.submit(&[1, 2, 3], 10, 1, &[0, 1], &[2]);
+    let drawn = || world.chain.view(&job).phase == JobPhase::Checking;
+    assert!(blocks_until(&world.chain, &world.refs(), 20, drawn).await);
+    // Decided by now, and not deep enough to be said.
+    world.chain.rewrite(&job, |view| commit(view, 1).digest = H256::repeat_byte(0xEE));
+    let checked = || answers(&world.chain.view(&job)).iter().all(Option::is_some);
+    assert!(blocks_until(&world.chain, &world.refs(), 20, checked).await);
+    let verdicts = answers(&world.chain.view(&job));
+    assert!(matches!(verdicts[..], [Some(CheckVerdict::Agree(_)), Some(CheckVerdict::Dissent(_))]), "{verdicts:?}");
+    assert_eq!(world.chain.refused(&job), []);
+    assert_eq!(world.nodes[2].alarm.get(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verdict_that_a_reorg_takes_away_is_said_again_only_of_the_same_commitment() {
+    let mut world = World::new(4).await;
+    let job = world.submit(&[1, 2, 3], 10, 1, &[0], &[2, 3]);
+    // The other checker is silent, so that the seat stays open for a while.
+    world.crash(3).await;
+    let verdict = || answers(&world.chain.view(&job))[0];
+    let agrees = || matches!(verdict(), Some(CheckVerdict::Agree(_)));
+    assert!(blocks_until(&world.chain, &world.refs(), 20, agrees).await);
+
+    let known = world.chain.view(&job).stages[0].commit.as_ref().unwrap().digest;
+    let refork = |digest| {
+        world.chain.rewrite(&job, |view| {
+            commit(view, 0).digest = digest;
+            view.stages[0].seats[0].answer = None;
+        })
+    };
+    refork(H256::repeat_byte(0xEE));
+    for _ in 0..8 {
+        world.block().await;
+        assert_eq!(verdict(), None);
+    }
+    refork(known);
+    assert!(blocks_until(&world.chain, &world.refs(), 10, agrees).await);
+    assert_eq!(world.nodes[2].alarm.get(), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

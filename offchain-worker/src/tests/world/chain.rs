@@ -107,6 +107,11 @@ impl FakeChain {
         self.0.lock().jobs.remove(job);
     }
 
+    /// A job as another fork has it.
+    pub fn rewrite(&self, job: &JobHash, change: impl FnOnce(&mut JobView)) {
+        change(&mut self.0.lock().jobs.get_mut(job).unwrap().view);
+    }
+
     /// Due in so many ticks.
     pub fn set_due(&self, job: &JobHash, ticks: u32) {
         let mut state = self.0.lock();
