@@ -37,6 +37,7 @@ test: setup ## Run the tests: unit and integration, networks of four nodes, form
 	@$(CARGO) build --locked $(UNDER_TEST)
 	$(call step,Tests)
 	@$(CARGO) test --locked $(UNDER_TEST) --no-fail-fast
+	@$(CARGO) test --locked --workspace --doc --profile $(PROFILE) --features assay-node/faults
 	$(call step,Multi-node tests)
 	@zombienet/run.sh "$(BIN)/assay-node"
 	@$(MAKE) --no-print-directory lint
@@ -51,7 +52,9 @@ lint: setup ## Check the format and the lints
 	$(call step,Format)
 	@cargo fmt --all --check
 	$(call step,Lints (the first time about 8 minutes on two cores))
-	@$(CARGO) clippy --locked $(UNDER_TEST) -- -D warnings
+	@$(CARGO) clippy --locked $(UNDER_TEST) --benches -- -D warnings
+	$(call step,Benchmarks of the pallets compile)
+	@scripts/weights.sh --check
 
 specs: build ## Write chain-specs/ anew from the runtime's presets: a new genesis
 	$(call step,Chain specs)

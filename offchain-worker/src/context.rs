@@ -166,7 +166,7 @@ pub struct Context {
     /// The worker's key.
     pub keys: Keys,
     /// What was signed.
-    pub journal: Arc<Mutex<Journal>>,
+    pub journal: Journal,
     /// Boundary rows by content.
     pub rows: RowStore,
     /// The loop's mailbox. Unbounded, but every sender is a task that the loop itself started and waits for.
@@ -256,7 +256,7 @@ impl Context {
         let HandoffDue { n_rows, root, last } = due;
         let digest = digest::handoff(ctx, n_rows, root);
         let value = Value { digest, evidence: Vec::new() };
-        self.journal.lock().record(key(ctx, Phase::Handoff(n_rows)), value, self.block.load(Ordering::Relaxed))?;
+        self.journal.record(key(ctx, Phase::Handoff(n_rows)), value, self.block.load(Ordering::Relaxed))?;
         let signature: WorkerSignature = self.keys.sign_digest(worker, digest)?;
         Ok(SignedHandoff { n_rows, root, last, signature })
     }
@@ -282,7 +282,7 @@ impl Context {
         let Some(key) = answer_key(ctx, &answer) else { return Ok(answer) };
         let at = answer.at();
         let value = Value { digest: statement(&answer), evidence: Evidence { answer, opened }.encode() };
-        let mut journal = self.journal.lock();
+        let journal = &self.journal;
         let value = journal.record(key, value, self.block.load(Ordering::Relaxed))?;
         let evidence = Evidence::decode(&mut &value.evidence[..]).map_err(|_| SignError::Evidence(at))?;
         Ok(evidence.answer)
@@ -311,7 +311,7 @@ impl Context {
             Role::Voter => Phase::Vote,
         };
         let key = key(&work_ctx(self.genesis, at, spec, role), phase);
-        let journal = self.journal.lock();
+        let journal = &self.journal;
         Evidence::decode(&mut &journal.get(&key)?.evidence[..]).ok()
     }
 

@@ -224,7 +224,7 @@ impl Journal {
 
     /// Allows a signature: on success the intent is on the disk. The same digest may be signed again, and keeps its first
     /// evidence, which is returned; another digest never.
-    pub fn record(&mut self, key: Key, value: Value, block: u32) -> Result<Value, JournalError> {
+    pub fn record(&self, key: Key, value: Value, block: u32) -> Result<Value, JournalError> {
         // Before the look: of two that ask for one key at once, the second sees what the first was granted.
         let mut log = self.log.lock();
         if let Some(known) = self.get(&key) {
@@ -245,7 +245,7 @@ impl Journal {
 
     /// Drops what was written at or before block `before` and is about none of the jobs that are `open`, and rewrites the file
     /// if most of it is dead. The rewrite is atomic: a crash leaves the old file or the new one.
-    pub fn compact(&mut self, before: u32, open: impl Fn(&JobHash) -> bool) -> Result<(), JournalError> {
+    pub fn compact(&self, before: u32, open: impl Fn(&JobHash) -> bool) -> Result<(), JournalError> {
         let mut log = self.log.lock();
         self.entries.write().retain(|key, (_, block)| *block > before || open(&key.job));
         let left = self.len();

@@ -29,14 +29,14 @@ fn value(digest: u8) -> Value {
 #[test]
 fn record_another_digest_for_a_key_is_refused_also_after_a_restart() {
     let (_dir, path) = place();
-    let mut journal = Journal::open(&path).unwrap();
+    let journal = Journal::open(&path).unwrap();
     journal.record(key(1, Phase::Commit), value(1), 10).unwrap();
     let refused = journal.record(key(1, Phase::Commit), value(2), 11).unwrap_err();
     assert!(matches!(refused, JournalError::DoubleSign { signed, wanted, .. }
         if signed == H256::repeat_byte(1) && wanted == H256::repeat_byte(2)));
     drop(journal);
 
-    let mut journal = Journal::open(&path).unwrap();
+    let journal = Journal::open(&path).unwrap();
     assert_eq!(journal.get(&key(1, Phase::Commit)), Some(value(1)));
     assert!(matches!(journal.record(key(1, Phase::Commit), value(2), 12), Err(JournalError::DoubleSign { .. })));
     // Every part of the key separates.
@@ -51,7 +51,7 @@ fn record_another_digest_for_a_key_is_refused_also_after_a_restart() {
 #[test]
 fn record_the_same_digest_again_keeps_the_first_evidence() {
     let (_dir, path) = place();
-    let mut journal = Journal::open(&path).unwrap();
+    let journal = Journal::open(&path).unwrap();
     journal.record(key(1, Phase::Commit), value(1), 10).unwrap();
     let size = fs::metadata(&path).unwrap().len();
     let again = Value { digest: H256::repeat_byte(1), evidence: vec![7] };
@@ -62,7 +62,7 @@ fn record_the_same_digest_again_keeps_the_first_evidence() {
 #[test]
 fn record_is_in_the_file_before_it_returns() {
     let (_dir, path) = place();
-    let mut journal = Journal::open(&path).unwrap();
+    let journal = Journal::open(&path).unwrap();
     journal.record(key(1, Phase::Commit), value(1), 10).unwrap();
     // What a crash right now would leave behind.
     let copy = path.with_extension("copy");
@@ -90,7 +90,7 @@ fn open_of_another_format_is_refused() {
 #[test]
 fn open_torn_at_any_byte_keeps_all_complete_records() {
     let (_dir, path) = place();
-    let mut journal = Journal::open(&path).unwrap();
+    let journal = Journal::open(&path).unwrap();
     let mut ends = vec![fs::metadata(&path).unwrap().len()];
     for job in 1..=3 {
         journal.record(key(job, Phase::Commit), value(job), 1).unwrap();
@@ -100,7 +100,7 @@ fn open_torn_at_any_byte_keeps_all_complete_records() {
     let bytes = fs::read(&path).unwrap();
     for cut in 0..=bytes.len() {
         fs::write(&path, &bytes[..cut]).unwrap();
-        let mut journal = Journal::open(&path).unwrap();
+        let journal = Journal::open(&path).unwrap();
         let complete = ends[1..].iter().filter(|end| **end <= cut as u64).count();
         assert_eq!(journal.len(), complete, "cut at {cut}");
         // It goes on after the cut, and what it writes can be read back.
@@ -123,7 +123,7 @@ fn open_with_a_tail_of_zeros_cuts_it() {
 #[test]
 fn open_damaged_in_the_middle_is_refused_with_the_place() {
     let (_dir, path) = place();
-    let mut journal = Journal::open(&path).unwrap();
+    let journal = Journal::open(&path).unwrap();
     journal.record(key(1, Phase::Commit), value(1), 1).unwrap();
     let second = fs::metadata(&path).unwrap().len();
     journal.record(key(2, Phase::Commit), value(2), 1).unwrap();
@@ -138,7 +138,7 @@ fn open_damaged_in_the_middle_is_refused_with_the_place() {
 #[test]
 fn record_too_large_is_refused_and_changes_nothing() {
     let (_dir, path) = place();
-    let mut journal = Journal::open(&path).unwrap();
+    let journal = Journal::open(&path).unwrap();
     let large = Value { digest: H256::zero(), evidence: vec![0; MAX_BODY as usize] };
     assert!(matches!(journal.record(key(1, Phase::Commit), large, 1), Err(JournalError::TooLarge(_))));
     assert!(journal.is_empty());
@@ -148,7 +148,7 @@ fn record_too_large_is_refused_and_changes_nothing() {
 #[test]
 fn compact_drops_the_old_keeps_the_open_and_survives_a_restart() {
     let (_dir, path) = place();
-    let mut journal = Journal::open(&path).unwrap();
+    let journal = Journal::open(&path).unwrap();
     for rows in 0..300 {
         journal.record(key(1, Phase::Handoff(rows)), value(1), 5).unwrap();
     }
@@ -170,7 +170,7 @@ fn compact_drops_the_old_keeps_the_open_and_survives_a_restart() {
 #[test]
 fn get_does_not_wait_for_one_that_writes() {
     let (_dir, path) = place();
-    let mut journal = Journal::open(&path).unwrap();
+    let journal = Journal::open(&path).unwrap();
     journal.record(key(1, Phase::Commit), value(1), 1).unwrap();
     let reader = journal.clone();
     // As while a record is on its way to the disk.
@@ -189,7 +189,7 @@ fn record_of_many_at_once_grants_one_digest_and_what_was_granted_is_in_the_file(
     let granted: Vec<u8> = std::thread::scope(|scope| {
         let threads: Vec<_> = (1..=8)
             .map(|digest| {
-                let mut journal = journal.clone();
+                let journal = journal.clone();
                 scope.spawn(move || journal.record(key(1, Phase::Commit), value(digest), 1).is_ok().then_some(digest))
             })
             .collect();
@@ -209,7 +209,7 @@ proptest! {
         ops in proptest::collection::vec((0u8..4, 0u32..3, 0u8..3, any::<bool>(), 0usize..40), 1..60)
     ) {
         let (_dir, path) = place();
-        let mut journal = Journal::open(&path).unwrap();
+        let journal = Journal::open(&path).unwrap();
         let mut granted: std::collections::BTreeMap<Key, H256> = Default::default();
         for (job, phase, digest, restart, garbage) in ops {
             let key = key(job, Phase::Handoff(phase));

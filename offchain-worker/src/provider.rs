@@ -268,7 +268,7 @@ impl Provider {
         let open: BTreeSet<JobHash> = self.jobs.iter().filter(|(_, s)| s.view().is_some()).map(|(j, _)| *j).collect();
         let before = self.at.number.saturating_sub(JOURNAL_BLOCKS);
         panics::spawn("compact", async move {
-            let compact = move || ctx.journal.lock().compact(before, |job| open.contains(job));
+            let compact = move || ctx.journal.compact(before, |job| open.contains(job));
             match panics::blocking(compact).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => log::warn!(target: crate::LOG_TARGET, "{error}"),
@@ -415,7 +415,11 @@ fn stands(ctx: &Context, jobs: &BTreeMap<JobHash, JobState>, answer: &Answer) ->
     let Some(commit) = &stage.commit else { return false };
     let Some(evidence) = ctx.answered(at, &view.spec, Role::Checker) else { return false };
     let opened = |root| digest::commit(&work_ctx(ctx.genesis, at, &view.spec, Role::Executor), &stage.executor, root);
-    evidence.root.is_some_and(|root| agrees == (commit.digest == opened(root)))
+    // A root over other rows than those that are committed to here says nothing of this commitment.
+    evidence.opened.is_some_and(|(root, opening)| {
+        root == digest::stage_root(&view.spec, stage.span, commit.in_root, &opening)
+            && agrees == (commit.out_root == opening.out_root && commit.digest == opened(root))
+    })
 }
 
 /// The duty that an answer discharges.

@@ -23,7 +23,7 @@ use assay_primitives::{api::InferenceApi, AccountId};
 use codec::Decode;
 use futures::{future::BoxFuture, FutureExt};
 use jsonrpsee::RpcModule;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use polkadot_sdk::{
     frame_system_rpc_runtime_api::AccountNonceApi,
     sc_client_api::{BlockchainEvents, HeaderBackend},
@@ -210,7 +210,7 @@ where
             compute: Compute::new(self.threads)?,
             transport: transport.clone(),
             keys: self.keys.clone(),
-            journal: Arc::new(Mutex::new(Journal::open(data.join(JOURNAL))?)),
+            journal: Journal::open(data.join(JOURNAL))?,
             rows,
             events,
             block: Arc::default(),

@@ -62,8 +62,8 @@ pub fn assemble(worker: AccountId, prepared: PreparedAnswer, signature: WorkerSi
     Some(UncheckedExtrinsic::new_signed(call, Address::Id(worker), Signature::Sr25519(signature), extension).encode())
 }
 
-/// The call that gives as many of the first `answers` as fit into half of the largest extrinsic: the declared weight of an answer is
-/// the worst case of a job of sixteen stages, and several workers answer in one block. At least one; the worker gives the others in
+/// The call that gives as many of the first `answers` as fit into half of the largest extrinsic: the declared weight of an answer
+/// holds all that it may set off, such as the end of its job, and several workers answer in one block. At least one; the worker gives the others in
 /// the next block.
 pub fn answer_call(mut answers: Vec<Answer>) -> Option<pallet_assay_verification::Call<Runtime>> {
     let limits = RuntimeBlockWeights::get();

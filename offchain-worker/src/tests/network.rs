@@ -92,7 +92,7 @@ impl World {
         let WorkCtx { genesis, id, epoch: attempt, stage, range, role, .. } =
             work_ctx(GENESIS, &at, &self.chain.view(job).spec, Role::Executor);
         let path = self.dir.path().join(format!("{}.log", NAMES[i]));
-        let mut journal = eventually(|| Journal::open(&path).ok()).await;
+        let journal = eventually(|| Journal::open(&path).ok()).await;
         let key = Key { genesis, job: id, attempt, stage, range, role, phase };
         journal.record(key, Value { digest: H256::repeat_byte(0xEE), evidence: Vec::new() }, 0).unwrap();
         drop(journal);
@@ -294,6 +294,21 @@ async fn a_commitment_that_a_reorg_replaces_before_the_verdict_is_checked_again(
     let verdicts = answers(&world.chain.view(&job));
     assert!(matches!(verdicts[..], [Some(CheckVerdict::Agree(_)), Some(CheckVerdict::Dissent(_))]), "{verdicts:?}");
     assert_eq!(world.chain.refused(&job), []);
+    assert_eq!(world.nodes[2].alarm.get(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_root_beside_another_boundary_gets_a_dissent() {
+    let world = World::new(3).await;
+    let job = world.submit(&[1, 2, 3], 10, 1, &[0, 1], &[2]);
+    let drawn = || world.chain.view(&job).phase == JobPhase::Checking;
+    assert!(blocks_until(&world.chain, &world.refs(), 20, drawn).await);
+    // The digest opens to the root that every checker computes; what was handed on, by the commitment, is something else.
+    world.chain.rewrite(&job, |view| commit(view, 0).out_root = H256::repeat_byte(0xEE));
+    let checked = || answers(&world.chain.view(&job)).iter().all(Option::is_some);
+    assert!(blocks_until(&world.chain, &world.refs(), 20, checked).await);
+    let verdicts = answers(&world.chain.view(&job));
+    assert!(matches!(verdicts[..], [Some(CheckVerdict::Dissent(_)), Some(CheckVerdict::Agree(_))]), "{verdicts:?}");
     assert_eq!(world.nodes[2].alarm.get(), None);
 }
 

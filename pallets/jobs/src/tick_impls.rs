@@ -3,7 +3,7 @@
 use crate::{pallet::*, WeightInfo};
 use assay_primitives::{
     traits::{Market, ModelDirectory, Verifier},
-    JobHash, JobPhase, RefundReason, MAX_HOLDERS, MAX_STAGES,
+    JobHash, JobPhase, RefundReason, MAX_STAGES,
 };
 use frame::{deps::frame_support::weights::WeightMeter, prelude::*};
 

@@ -5,7 +5,6 @@
 #![allow(unused_parens, missing_docs)]
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
-use core::marker::PhantomData;
 use frame::weights_prelude::*;
 
 /// Weights of this pallet.

@@ -471,7 +471,7 @@ pub mod pallet {
         /// ## Events
         /// [`Event::Validating`]; [`Event::Chilled`] for whoever gave way.
         #[pallet::call_index(3)]
-        #[pallet::weight(T::WeightInfo::validate(T::MaxCandidates::get()))]
+        #[pallet::weight(T::WeightInfo::validate())]
         pub fn validate(origin: OriginFor<T>) -> DispatchResult {
             let who = ensure_signed(origin)?;
             Self::do_validate(who)

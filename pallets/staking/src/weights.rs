@@ -1,130 +1,184 @@
-//! Weights of the calls.
+//! Weights of the calls and of the work that hooks do, measured by `frame-omni-bencher`. Written by `make weights`; not by hand.
 //!
-//! Estimates by hand, rounded up, until `frame-omni-bencher` has measured the benchmarks on the reference machine: the time of each
-//! call as counted from its storage accesses and hashing at ten microseconds per thousand hashed bytes, plus the database
-//! accesses that it makes at most.
+//! 2026-11-22, AMD EPYC, steps 10, repeat 5, Wasm Compiled. Storage is accounted by
+//! `T::DbWeight`, on top of the times below.
+#![allow(unused_parens, missing_docs)]
+#![cfg_attr(rustfmt, rustfmt_skip)]
 
 use frame::weights_prelude::*;
 
-/// What the pallet's calls weigh.
+/// Weights of this pallet.
 pub trait WeightInfo {
-    /// `bond`.
-    fn bond() -> Weight;
-    /// `unbond` into the last free chunk.
-    fn unbond() -> Weight;
-    /// `withdraw_unbonded` of all chunks.
-    fn withdraw_unbonded() -> Weight;
-    /// `validate` when `c` accounts stand already.
-    fn validate(c: u32) -> Weight;
-    /// `chill` when `c` accounts stand.
-    fn chill(c: u32) -> Weight;
-    /// `set_counts`.
-    fn set_counts() -> Weight;
-    /// `cancel_slash`.
-    fn cancel_slash() -> Weight;
-    /// One offender of a reported consensus offence.
-    fn accuse() -> Weight;
-    /// Execution of one pending consensus slash.
-    fn execute_slash() -> Weight;
+	fn bond() -> Weight;
+	fn unbond() -> Weight;
+	fn withdraw_unbonded() -> Weight;
+	fn validate() -> Weight;
+	fn chill(c: u32, ) -> Weight;
+	fn set_counts() -> Weight;
+	fn cancel_slash() -> Weight;
+	fn accuse() -> Weight;
+	fn execute_slash() -> Weight;
 }
 
-/// Weights with the runtime's database costs.
+/// What was measured.
 pub struct SubstrateWeight<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
-    fn bond() -> Weight {
-        Weight::from_parts(60_000_000, 0)
-            .saturating_add(T::DbWeight::get().reads(3))
-            .saturating_add(T::DbWeight::get().writes(3))
-    }
-    fn unbond() -> Weight {
-        Weight::from_parts(45_000_000, 0)
-            .saturating_add(T::DbWeight::get().reads(3))
-            .saturating_add(T::DbWeight::get().writes(1))
-    }
-    fn withdraw_unbonded() -> Weight {
-        Weight::from_parts(70_000_000, 0)
-            .saturating_add(T::DbWeight::get().reads(6))
-            .saturating_add(T::DbWeight::get().writes(3))
-    }
-    fn validate(c: u32) -> Weight {
-        Weight::from_parts(60_000_000, 0)
-            .saturating_add(Weight::from_parts(3_000_000, 0).saturating_mul(c.into()))
-            .saturating_add(T::DbWeight::get().reads(6))
-            .saturating_add(T::DbWeight::get().writes(2))
-            .saturating_add(T::DbWeight::get().reads(u64::from(c)))
-    }
-    fn chill(c: u32) -> Weight {
-        Weight::from_parts(30_000_000, 0)
-            .saturating_add(Weight::from_parts(200_000, 0).saturating_mul(c.into()))
-            .saturating_add(T::DbWeight::get().reads(1))
-            .saturating_add(T::DbWeight::get().writes(1))
-    }
-    fn set_counts() -> Weight {
-        Weight::from_parts(12_000_000, 0).saturating_add(T::DbWeight::get().writes(1))
-    }
-    fn cancel_slash() -> Weight {
-        Weight::from_parts(35_000_000, 0)
-            .saturating_add(T::DbWeight::get().reads(2))
-            .saturating_add(T::DbWeight::get().writes(2))
-    }
-    fn accuse() -> Weight {
-        Weight::from_parts(90_000_000, 0)
-            .saturating_add(T::DbWeight::get().reads(8))
-            .saturating_add(T::DbWeight::get().writes(8))
-    }
-    fn execute_slash() -> Weight {
-        Weight::from_parts(70_000_000, 0)
-            .saturating_add(T::DbWeight::get().reads(4))
-            .saturating_add(T::DbWeight::get().writes(4))
-    }
+	/// Storage: `Staking::Ledgers` (r:1 w:1)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(211), added: 2686, mode: `MaxEncodedLen`)
+	fn bond() -> Weight {
+		// Minimum execution time: 86_959_000 picoseconds.
+		Weight::from_parts(95_132_000, 4879)
+			.saturating_add(T::DbWeight::get().reads(3_u64))
+			.saturating_add(T::DbWeight::get().writes(3_u64))
+	}
+	/// Storage: `Staking::Ledgers` (r:1 w:1)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Storage: `Session::CurrentIndex` (r:1 w:0)
+	/// Proof: `Session::CurrentIndex` (`max_values`: Some(1), `max_size`: None, mode: `Measured`)
+	fn unbond() -> Weight {
+		// Minimum execution time: 26_699_000 picoseconds.
+		Weight::from_parts(30_295_000, 4879)
+			.saturating_add(T::DbWeight::get().reads(2_u64))
+			.saturating_add(T::DbWeight::get().writes(1_u64))
+	}
+	/// Storage: `Staking::Ledgers` (r:1 w:1)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Storage: `Session::CurrentIndex` (r:1 w:0)
+	/// Proof: `Session::CurrentIndex` (`max_values`: Some(1), `max_size`: None, mode: `Measured`)
+	/// Storage: `Staking::Elected` (r:1 w:0)
+	/// Proof: `Staking::Elected` (`max_values`: Some(1), `max_size`: Some(3202), added: 3697, mode: `MaxEncodedLen`)
+	/// Storage: `Session::Validators` (r:1 w:0)
+	/// Proof: `Session::Validators` (`max_values`: Some(1), `max_size`: None, mode: `Measured`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(211), added: 2686, mode: `MaxEncodedLen`)
+	fn withdraw_unbonded() -> Weight {
+		// Minimum execution time: 86_228_000 picoseconds.
+		Weight::from_parts(100_820_000, 4879)
+			.saturating_add(T::DbWeight::get().reads(6_u64))
+			.saturating_add(T::DbWeight::get().writes(3_u64))
+	}
+	/// Storage: `Staking::Candidates` (r:1 w:1)
+	/// Proof: `Staking::Candidates` (`max_values`: Some(1), `max_size`: Some(32002), added: 32497, mode: `MaxEncodedLen`)
+	/// Storage: `Session::NextKeys` (r:1 w:0)
+	/// Proof: `Session::NextKeys` (`max_values`: None, `max_size`: None, mode: `Measured`)
+	/// Storage: `Staking::Ledgers` (r:1001 w:0)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Storage: `Staking::Elected` (r:1 w:0)
+	/// Proof: `Staking::Elected` (`max_values`: Some(1), `max_size`: Some(3202), added: 3697, mode: `MaxEncodedLen`)
+	/// Storage: `Session::Validators` (r:1 w:0)
+	/// Proof: `Session::Validators` (`max_values`: Some(1), `max_size`: None, mode: `Measured`)
+	fn validate() -> Weight {
+		// Minimum execution time: 8_617_867_000 picoseconds.
+		Weight::from_parts(12_803_767_000, 3893879)
+			.saturating_add(T::DbWeight::get().reads(1005_u64))
+			.saturating_add(T::DbWeight::get().writes(1_u64))
+	}
+	/// Storage: `Staking::Candidates` (r:1 w:1)
+	/// Proof: `Staking::Candidates` (`max_values`: Some(1), `max_size`: Some(32002), added: 32497, mode: `MaxEncodedLen`)
+	/// `c`: `[1, 1000]`.
+	fn chill(c: u32, ) -> Weight {
+		// Minimum execution time: 16_013_000 picoseconds.
+		Weight::from_parts(56_100_954, 33487)
+			// Standard error: 7_201
+			.saturating_add(Weight::from_parts(118_869, 0).saturating_mul(c.into()))
+			.saturating_add(T::DbWeight::get().reads(1_u64))
+			.saturating_add(T::DbWeight::get().writes(1_u64))
+	}
+	/// Storage: `Staking::Counts` (r:0 w:1)
+	/// Proof: `Staking::Counts` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
+	fn set_counts() -> Weight {
+		// Minimum execution time: 7_631_000 picoseconds.
+		Weight::from_parts(9_294_000, 0)
+			.saturating_add(T::DbWeight::get().writes(1_u64))
+	}
+	/// Storage: `Staking::PendingSlashes` (r:1 w:1)
+	/// Proof: `Staking::PendingSlashes` (`max_values`: None, `max_size`: Some(68), added: 2543, mode: `MaxEncodedLen`)
+	/// Storage: `Staking::Ledgers` (r:1 w:1)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	fn cancel_slash() -> Weight {
+		// Minimum execution time: 25_768_000 picoseconds.
+		Weight::from_parts(29_954_000, 4879)
+			.saturating_add(T::DbWeight::get().reads(2_u64))
+			.saturating_add(T::DbWeight::get().writes(2_u64))
+	}
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Staking::Ledgers` (r:1 w:1)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(211), added: 2686, mode: `MaxEncodedLen`)
+	/// Storage: `Session::CurrentIndex` (r:1 w:0)
+	/// Proof: `Session::CurrentIndex` (`max_values`: Some(1), `max_size`: None, mode: `Measured`)
+	/// Storage: `Staking::Faults` (r:1 w:1)
+	/// Proof: `Staking::Faults` (`max_values`: None, `max_size`: Some(96), added: 2571, mode: `MaxEncodedLen`)
+	/// Storage: `Staking::PendingRange` (r:1 w:1)
+	/// Proof: `Staking::PendingRange` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
+	/// Storage: `Session::DisabledValidators` (r:1 w:0)
+	/// Proof: `Session::DisabledValidators` (`max_values`: Some(1), `max_size`: None, mode: `Measured`)
+	/// Storage: `Session::Validators` (r:1 w:0)
+	/// Proof: `Session::Validators` (`max_values`: Some(1), `max_size`: None, mode: `Measured`)
+	/// Storage: `Staking::Candidates` (r:1 w:1)
+	/// Proof: `Staking::Candidates` (`max_values`: Some(1), `max_size`: Some(32002), added: 32497, mode: `MaxEncodedLen`)
+	/// Storage: `Staking::PendingSlashes` (r:0 w:1)
+	/// Proof: `Staking::PendingSlashes` (`max_values`: None, `max_size`: Some(68), added: 2543, mode: `MaxEncodedLen`)
+	/// Storage: `Staking::ElectionForced` (r:0 w:1)
+	/// Proof: `Staking::ElectionForced` (`max_values`: Some(1), `max_size`: Some(1), added: 496, mode: `MaxEncodedLen`)
+	fn accuse() -> Weight {
+		// Minimum execution time: 345_203_000 picoseconds.
+		Weight::from_parts(377_090_000, 36744)
+			.saturating_add(T::DbWeight::get().reads(9_u64))
+			.saturating_add(T::DbWeight::get().writes(8_u64))
+	}
+	/// Storage: `Staking::Ledgers` (r:1 w:1)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(211), added: 2686, mode: `MaxEncodedLen`)
+	/// Storage: `Staking::PendingSlashes` (r:0 w:1)
+	/// Proof: `Staking::PendingSlashes` (`max_values`: None, `max_size`: Some(68), added: 2543, mode: `MaxEncodedLen`)
+	fn execute_slash() -> Weight {
+		// Minimum execution time: 61_140_000 picoseconds.
+		Weight::from_parts(66_468_000, 4879)
+			.saturating_add(T::DbWeight::get().reads(3_u64))
+			.saturating_add(T::DbWeight::get().writes(4_u64))
+	}
 }
 
+/// For mocks: everything is free.
 impl WeightInfo for () {
-    fn bond() -> Weight {
-        Weight::from_parts(60_000_000, 0)
-            .saturating_add(ParityDbWeight::get().reads(3))
-            .saturating_add(ParityDbWeight::get().writes(3))
-    }
-    fn unbond() -> Weight {
-        Weight::from_parts(45_000_000, 0)
-            .saturating_add(ParityDbWeight::get().reads(3))
-            .saturating_add(ParityDbWeight::get().writes(1))
-    }
-    fn withdraw_unbonded() -> Weight {
-        Weight::from_parts(70_000_000, 0)
-            .saturating_add(ParityDbWeight::get().reads(6))
-            .saturating_add(ParityDbWeight::get().writes(3))
-    }
-    fn validate(c: u32) -> Weight {
-        Weight::from_parts(60_000_000, 0)
-            .saturating_add(Weight::from_parts(3_000_000, 0).saturating_mul(c.into()))
-            .saturating_add(ParityDbWeight::get().reads(6))
-            .saturating_add(ParityDbWeight::get().writes(2))
-            .saturating_add(ParityDbWeight::get().reads(u64::from(c)))
-    }
-    fn chill(c: u32) -> Weight {
-        Weight::from_parts(30_000_000, 0)
-            .saturating_add(Weight::from_parts(200_000, 0).saturating_mul(c.into()))
-            .saturating_add(ParityDbWeight::get().reads(1))
-            .saturating_add(ParityDbWeight::get().writes(1))
-    }
-    fn set_counts() -> Weight {
-        Weight::from_parts(12_000_000, 0).saturating_add(ParityDbWeight::get().writes(1))
-    }
-    fn cancel_slash() -> Weight {
-        Weight::from_parts(35_000_000, 0)
-            .saturating_add(ParityDbWeight::get().reads(2))
-            .saturating_add(ParityDbWeight::get().writes(2))
-    }
-    fn accuse() -> Weight {
-        Weight::from_parts(90_000_000, 0)
-            .saturating_add(ParityDbWeight::get().reads(8))
-            .saturating_add(ParityDbWeight::get().writes(8))
-    }
-    fn execute_slash() -> Weight {
-        Weight::from_parts(70_000_000, 0)
-            .saturating_add(ParityDbWeight::get().reads(4))
-            .saturating_add(ParityDbWeight::get().writes(4))
-    }
+	fn bond() -> Weight {
+		Weight::zero()
+	}
+	fn unbond() -> Weight {
+		Weight::zero()
+	}
+	fn withdraw_unbonded() -> Weight {
+		Weight::zero()
+	}
+	fn validate() -> Weight {
+		Weight::zero()
+	}
+	fn chill(_: u32, ) -> Weight {
+		Weight::zero()
+	}
+	fn set_counts() -> Weight {
+		Weight::zero()
+	}
+	fn cancel_slash() -> Weight {
+		Weight::zero()
+	}
+	fn accuse() -> Weight {
+		Weight::zero()
+	}
+	fn execute_slash() -> Weight {
+		Weight::zero()
+	}
 }

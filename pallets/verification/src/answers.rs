@@ -30,7 +30,7 @@ impl<T: Config> Pallet<T> {
             if now == 0 {
                 weight = weight.saturating_add(T::WeightInfo::conclude(taking_part));
             } else if now > taking_part {
-                weight = weight.saturating_add(T::WeightInfo::seat(MAX_HOLDERS, now.saturating_sub(taking_part)));
+                weight = weight.saturating_add(Self::seat_weight(MAX_HOLDERS, now.saturating_sub(taking_part)));
             }
             all_count &= result.is_ok();
             Self::deposit_event(Event::Answered { at, worker: worker.clone(), kind, result });
@@ -54,7 +54,7 @@ impl<T: Config> Pallet<T> {
             };
             let end = T::WeightInfo::conclude(taking_part);
             let follows = match answer {
-                Answer::Check { .. } => end.max(T::WeightInfo::seat(MAX_HOLDERS, MAX_SEATS)),
+                Answer::Check { .. } => end.max(Self::seat_weight(MAX_HOLDERS, MAX_SEATS)),
                 _ => end,
             };
             sum.saturating_add(Self::item_weight(kind_of(answer), stages, ids, disputed)).saturating_add(follows)
@@ -66,10 +66,15 @@ impl<T: Config> Pallet<T> {
         T::WeightInfo::conclude(MAX_SEATS.saturating_add(1).saturating_mul(MAX_STAGES))
     }
 
+    /// Drawing up to `checkers` of one stage from so many holders.
+    pub(crate) fn seat_weight(holders: u32, checkers: u32) -> Weight {
+        T::WeightInfo::seat(holders).saturating_add(T::WeightInfo::take_seat().saturating_mul(checkers.into()))
+    }
+
     /// An answer alone, whatever it sets off.
     fn item_weight(kind: AnswerKind, stages: u32, ids: u32, disputed: bool) -> Weight {
         match kind {
-            AnswerKind::Commit => T::WeightInfo::commit(stages, ids),
+            AnswerKind::Commit => T::WeightInfo::commit(stages).saturating_add(T::WeightInfo::hash_ids(ids)),
             AnswerKind::Blocked => T::WeightInfo::blocked(stages),
             AnswerKind::Check => T::WeightInfo::check(stages),
             AnswerKind::Reveal if disputed => T::WeightInfo::reveal_disputed(stages),

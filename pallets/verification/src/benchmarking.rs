@@ -3,7 +3,7 @@
 use crate::{answers::work_ctx, arbiter::HolderArbiter, *};
 use alloc::{vec, vec::Vec};
 use assay_primitives::{
-    traits::{Arbiter, Market, OpenJob, ProviderDirectory},
+    traits::{Arbiter, BondManager, Market, OpenJob, ProviderDirectory},
     *,
 };
 use frame::{
@@ -175,11 +175,10 @@ mod benches {
         answer(RawOrigin::Signed(worker), answers);
     }
 
-    /// The commit of the last stage. `i`: ids that the chain hashes.
+    /// The commit of the last stage, of a short text.
     #[benchmark]
-    fn commit(s: Linear<2, MAX_STAGES>, i: Linear<32, 3_072>) -> Result<(), BenchmarkError> {
-        let tokens = i.saturating_div(3).max(1);
-        let hash = T::BenchmarkHelper::job(s, 4, 2, i.saturating_sub(tokens).min(MAX_INPUT_IDS), tokens);
+    fn commit(s: Linear<2, MAX_STAGES>) -> Result<(), BenchmarkError> {
+        let hash = T::BenchmarkHelper::job(s, 4, 2, 1, 1);
         let job = open::<T>(hash)?;
         let last = s.saturating_sub(1) as u8;
         for stage in 0..last {
@@ -306,14 +305,46 @@ mod benches {
         Ok(())
     }
 
+    /// The ids of a text, which the last stage's commit makes the chain hash.
     #[benchmark]
-    fn seat(h: Linear<20, MAX_HOLDERS>, c: Linear<1, 15>) -> Result<(), BenchmarkError> {
-        let job = sealed::<T>(1, h, c.saturating_add(1) as u8)?;
+    fn hash_ids(i: Linear<2, 3_072>) {
+        let ids: Vec<u32> = (0..i).collect();
+        let root;
+        #[block]
+        {
+            root = digest::ids_root(&ids, &[]);
+        }
+        assert!(root != H256::zero());
+    }
+
+    /// The draw of one checker for one stage.
+    #[benchmark]
+    fn seat(h: Linear<4, MAX_HOLDERS>) -> Result<(), BenchmarkError> {
+        let job = sealed::<T>(1, h, 2)?;
         #[block]
         {
             Pallet::<T>::draw_due(&job)?;
         }
-        assert_eq!(seats::<T>(&job, 0).len(), c as usize);
+        assert_eq!(seats::<T>(&job, 0).len(), 1);
+        Ok(())
+    }
+
+    /// What one more checker of a stage costs: its backing and its slot.
+    #[benchmark]
+    fn take_seat() -> Result<(), BenchmarkError> {
+        let job = sealed::<T>(1, 4, 2)?;
+        let holders = T::Providers::holders(&SpanKey { model: job.spec.model, span: Span { first: 0, end: 1 } });
+        let executes = |who: &AccountId| job.stages.iter().any(|a| a.executor == *who);
+        let holder = holders.into_iter().find(|h| !executes(&h.controller)).ok_or("a holder that executes nothing")?;
+        let key = SpanKey { model: job.spec.model, span: Span { first: 0, end: 1 } };
+        let before = T::Bonds::free_exposure(&holder.controller);
+        #[block]
+        {
+            let id = BackingId { at: at(&job, 0), role: Role::Checker };
+            T::Bonds::reserve(&holder.controller, &id, 1_000)?;
+            T::Providers::take(&holder.controller, &key, SlotKind::Check)?;
+        }
+        assert!(T::Bonds::free_exposure(&holder.controller) < before);
         Ok(())
     }
 

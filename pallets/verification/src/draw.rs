@@ -29,7 +29,7 @@ impl<T: Config> Pallet<T> {
                 continue;
             }
             let holders = Electorates::<T>::decode_len(hash, 0).unwrap_or_default() as u32;
-            let each = T::WeightInfo::seat(holders, job.spec.mode.k().into());
+            let each = Self::seat_weight(holders, job.spec.mode.k().into());
             if meter.try_consume(each.saturating_mul(job.stages.len() as u64)).is_err() {
                 break;
             }

@@ -84,7 +84,7 @@ impl<T: Config> Verifier for Pallet<T> {
 
     fn due_weight() -> Weight {
         // A phase that ends either seats more checkers everywhere, or ends the attempt.
-        let seats = T::WeightInfo::seat(MAX_HOLDERS, MAX_SEATS).saturating_mul(MAX_STAGES.into());
+        let seats = Self::seat_weight(MAX_HOLDERS, MAX_SEATS).saturating_mul(MAX_STAGES.into());
         T::WeightInfo::check(MAX_STAGES).saturating_add(Self::dearest_end().max(seats))
     }
 }

@@ -1,17 +1,16 @@
 //! Weights of the calls and of the work that hooks do, measured by `frame-omni-bencher`. Written by `make weights`; not by hand.
 //!
-//! 2026-11-22, AMD EPYC, steps 10, repeat 5, Wasm Compiled. Storage is accounted by
+//! 2026-11-22, AMD EPYC, steps 10, repeat 6, Wasm Compiled. Storage is accounted by
 //! `T::DbWeight`, on top of the times below.
 #![allow(unused_parens, missing_docs)]
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
-use core::marker::PhantomData;
 use frame::weights_prelude::*;
 
 /// Weights of this pallet.
 pub trait WeightInfo {
 	fn answer() -> Weight;
-	fn commit(s: u32, i: u32, ) -> Weight;
+	fn commit(s: u32, ) -> Weight;
 	fn blocked(s: u32, ) -> Weight;
 	fn check(s: u32, ) -> Weight;
 	fn reveal(s: u32, ) -> Weight;
@@ -20,7 +19,9 @@ pub trait WeightInfo {
 	fn note_author() -> Weight;
 	fn draw_probe() -> Weight;
 	fn conclude(p: u32, ) -> Weight;
-	fn seat(h: u32, c: u32, ) -> Weight;
+	fn hash_ids(i: u32, ) -> Weight;
+	fn seat(h: u32, ) -> Weight;
+	fn take_seat() -> Weight;
 }
 
 /// What was measured.
@@ -32,8 +33,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Jobs` (r:1 w:0)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	fn answer() -> Weight {
-		// Minimum execution time: 21_362_000 picoseconds.
-		Weight::from_parts(23_084_000, 9293)
+		// Minimum execution time: 21_852_000 picoseconds.
+		Weight::from_parts(34_982_000, 9293)
 			.saturating_add(T::DbWeight::get().reads(2_u64))
 	}
 	/// Storage: `Jobs::Jobs` (r:1 w:1)
@@ -59,14 +60,11 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Verification::Drawing` (r:0 w:1)
 	/// Proof: `Verification::Drawing` (`max_values`: None, `max_size`: Some(32), added: 2507, mode: `MaxEncodedLen`)
 	/// `s`: `[2, 16]`.
-	/// `i`: `[32, 3072]`.
-	fn commit(s: u32, i: u32, ) -> Weight {
-		// Minimum execution time: 347_206_000 picoseconds.
-		Weight::from_parts(9_993_263, 11809)
-			// Standard error: 1_898_610
-			.saturating_add(Weight::from_parts(20_428_077, 0).saturating_mul(s.into()))
-			// Standard error: 8_987
-			.saturating_add(Weight::from_parts(1_752_271, 0).saturating_mul(i.into()))
+	fn commit(s: u32, ) -> Weight {
+		// Minimum execution time: 196_312_000 picoseconds.
+		Weight::from_parts(263_091_685, 11809)
+			// Standard error: 831_299
+			.saturating_add(Weight::from_parts(11_792_245, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(7_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(7_u64))
@@ -86,10 +84,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Verification::Stages` (`max_values`: None, `max_size`: Some(2103), added: 4578, mode: `MaxEncodedLen`)
 	/// `s`: `[2, 16]`.
 	fn blocked(s: u32, ) -> Weight {
-		// Minimum execution time: 74_391_000 picoseconds.
-		Weight::from_parts(88_531_989, 11809)
-			// Standard error: 220_314
-			.saturating_add(Weight::from_parts(7_377_531, 0).saturating_mul(s.into()))
+		// Minimum execution time: 70_795_000 picoseconds.
+		Weight::from_parts(95_521_159, 11809)
+			// Standard error: 283_243
+			.saturating_add(Weight::from_parts(5_417_886, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
@@ -109,10 +107,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Jobs::Now` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
 	/// `s`: `[1, 16]`.
 	fn check(s: u32, ) -> Weight {
-		// Minimum execution time: 177_674_000 picoseconds.
-		Weight::from_parts(173_015_615, 11809)
-			// Standard error: 2_582_879
-			.saturating_add(Weight::from_parts(26_070_286, 0).saturating_mul(s.into()))
+		// Minimum execution time: 134_370_000 picoseconds.
+		Weight::from_parts(146_046_198, 11809)
+			// Standard error: 1_857_891
+			.saturating_add(Weight::from_parts(23_779_277, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
@@ -137,10 +135,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Providers::Workers` (`max_values`: None, `max_size`: Some(80), added: 2555, mode: `MaxEncodedLen`)
 	/// `s`: `[2, 16]`.
 	fn reveal(s: u32, ) -> Weight {
-		// Minimum execution time: 209_261_000 picoseconds.
-		Weight::from_parts(134_902_319, 11809)
-			// Standard error: 1_891_270
-			.saturating_add(Weight::from_parts(27_395_466, 0).saturating_mul(s.into()))
+		// Minimum execution time: 227_698_000 picoseconds.
+		Weight::from_parts(616_955_933, 11809)
+			// Standard error: 45_409_258
+			.saturating_add(Weight::from_parts(20_160_135, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(7_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
@@ -166,8 +164,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// `s`: `[1, 16]`.
 	fn reveal_disputed(s: u32, ) -> Weight {
-		// Minimum execution time: 598_570_000 picoseconds.
-		Weight::from_parts(917_722_824, 11809)
+		// Minimum execution time: 475_416_000 picoseconds.
+		Weight::from_parts(633_453_696, 11809)
+			// Standard error: 2_755_342
+			.saturating_add(Weight::from_parts(4_151_381, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(8_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
@@ -193,10 +193,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Verification::Electorates` (`max_values`: None, `max_size`: Some(3115), added: 5590, mode: `MaxEncodedLen`)
 	/// `s`: `[1, 16]`.
 	fn vote(s: u32, ) -> Weight {
-		// Minimum execution time: 192_296_000 picoseconds.
-		Weight::from_parts(177_034_863, 11809)
-			// Standard error: 1_243_389
-			.saturating_add(Weight::from_parts(22_006_423, 0).saturating_mul(s.into()))
+		// Minimum execution time: 207_418_000 picoseconds.
+		Weight::from_parts(209_399_107, 11809)
+			// Standard error: 1_604_865
+			.saturating_add(Weight::from_parts(13_958_249, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(8_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
@@ -217,8 +217,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Verification::Authors` (r:0 w:1)
 	/// Proof: `Verification::Authors` (`max_values`: None, `max_size`: Some(80), added: 2555, mode: `MaxEncodedLen`)
 	fn note_author() -> Weight {
-		// Minimum execution time: 67_100_000 picoseconds.
-		Weight::from_parts(69_443_000, 6607)
+		// Minimum execution time: 67_740_000 picoseconds.
+		Weight::from_parts(96_413_000, 6607)
 			.saturating_add(T::DbWeight::get().reads(6_u64))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
@@ -235,8 +235,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Verification::Authors` (r:1 w:0)
 	/// Proof: `Verification::Authors` (`max_values`: None, `max_size`: Some(80), added: 2555, mode: `MaxEncodedLen`)
 	fn draw_probe() -> Weight {
-		// Minimum execution time: 57_646_000 picoseconds.
-		Weight::from_parts(63_554_000, 11809)
+		// Minimum execution time: 53_450_000 picoseconds.
+		Weight::from_parts(79_969_000, 11809)
 			.saturating_add(T::DbWeight::get().reads(6_u64))
 	}
 	/// Storage: `Verification::Attempts` (r:1 w:1)
@@ -297,15 +297,22 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Verification::Drawing` (`max_values`: None, `max_size`: Some(32), added: 2507, mode: `MaxEncodedLen`)
 	/// `p`: `[2, 16]`.
 	fn conclude(p: u32, ) -> Weight {
-		// Minimum execution time: 724_376_000 picoseconds.
-		Weight::from_parts(462_579_210, 11809)
-			// Standard error: 1_801_647
-			.saturating_add(Weight::from_parts(156_700_095, 0).saturating_mul(p.into()))
+		// Minimum execution time: 840_569_000 picoseconds.
+		Weight::from_parts(716_809_815, 11809)
+			// Standard error: 11_004_567
+			.saturating_add(Weight::from_parts(131_809_742, 0).saturating_mul(p.into()))
 			.saturating_add(T::DbWeight::get().reads(18_u64))
 			.saturating_add(T::DbWeight::get().reads((6_u64).saturating_mul(p.into())))
 			.saturating_add(T::DbWeight::get().writes(18_u64))
 			.saturating_add(T::DbWeight::get().writes((5_u64).saturating_mul(p.into())))
 			.saturating_add(Weight::from_parts(0, 5124).saturating_mul(p.into()))
+	}
+	/// `i`: `[2, 3072]`.
+	fn hash_ids(i: u32, ) -> Weight {
+		// Minimum execution time: 3_916_000 picoseconds.
+		Weight::from_parts(5_626_433, 0)
+			// Standard error: 4_084
+			.saturating_add(Weight::from_parts(1_749_995, 0).saturating_mul(i.into()))
 	}
 	/// Storage: `Verification::Attempts` (r:1 w:1)
 	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
@@ -323,36 +330,48 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Providers::Books` (r:1 w:0)
 	/// Proof: `Providers::Books` (`max_values`: None, `max_size`: Some(5686), added: 8161, mode: `MaxEncodedLen`)
-	/// Storage: `Providers::Providers` (r:64 w:15)
+	/// Storage: `Providers::Providers` (r:64 w:1)
 	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2649), added: 5124, mode: `MaxEncodedLen`)
-	/// Storage: `Providers::InUse` (r:64 w:15)
+	/// Storage: `Providers::InUse` (r:64 w:1)
 	/// Proof: `Providers::InUse` (`max_values`: None, `max_size`: Some(104), added: 2579, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Now` (r:1 w:0)
 	/// Proof: `Jobs::Now` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
 	/// Storage: `Providers::Penalties` (r:64 w:0)
 	/// Proof: `Providers::Penalties` (`max_values`: None, `max_size`: Some(65), added: 2540, mode: `MaxEncodedLen`)
-	/// Storage: `Staking::Ledgers` (r:63 w:15)
+	/// Storage: `Staking::Ledgers` (r:63 w:1)
 	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
-	/// Storage: `Staking::Backings` (r:15 w:15)
+	/// Storage: `Staking::Backings` (r:1 w:1)
 	/// Proof: `Staking::Backings` (`max_values`: None, `max_size`: Some(118), added: 2593, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Agenda` (r:0 w:2)
 	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Drawing` (r:0 w:1)
 	/// Proof: `Verification::Drawing` (`max_values`: None, `max_size`: Some(32), added: 2507, mode: `MaxEncodedLen`)
-	/// `h`: `[20, 64]`.
-	/// `c`: `[1, 15]`.
-	fn seat(h: u32, c: u32, ) -> Weight {
-		// Minimum execution time: 1_258_240_000 picoseconds.
-		Weight::from_parts(1_272_291_000, 74881)
-			// Standard error: 2_168_508
-			.saturating_add(Weight::from_parts(25_887_921, 0).saturating_mul(h.into()))
-			.saturating_add(T::DbWeight::get().reads(8_u64))
+	/// `h`: `[4, 64]`.
+	fn seat(h: u32, ) -> Weight {
+		// Minimum execution time: 264_513_000 picoseconds.
+		Weight::from_parts(228_906_962, 12657)
+			// Standard error: 563_115
+			.saturating_add(Weight::from_parts(29_254_345, 0).saturating_mul(h.into()))
+			.saturating_add(T::DbWeight::get().reads(9_u64))
 			.saturating_add(T::DbWeight::get().reads((4_u64).saturating_mul(h.into())))
-			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(c.into())))
-			.saturating_add(T::DbWeight::get().writes(6_u64))
-			.saturating_add(T::DbWeight::get().writes((4_u64).saturating_mul(c.into())))
-			.saturating_add(Weight::from_parts(0, 2593).saturating_mul(c.into()))
+			.saturating_add(T::DbWeight::get().writes(10_u64))
 			.saturating_add(Weight::from_parts(0, 5124).saturating_mul(h.into()))
+	}
+	/// Storage: `Staking::Backings` (r:1 w:1)
+	/// Proof: `Staking::Backings` (`max_values`: None, `max_size`: Some(118), added: 2593, mode: `MaxEncodedLen`)
+	/// Storage: `Staking::Ledgers` (r:1 w:1)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::Books` (r:1 w:0)
+	/// Proof: `Providers::Books` (`max_values`: None, `max_size`: Some(5686), added: 8161, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::InUse` (r:1 w:1)
+	/// Proof: `Providers::InUse` (`max_values`: None, `max_size`: Some(104), added: 2579, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::Providers` (r:1 w:1)
+	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2649), added: 5124, mode: `MaxEncodedLen`)
+	fn take_seat() -> Weight {
+		// Minimum execution time: 55_733_000 picoseconds.
+		Weight::from_parts(67_050_000, 9151)
+			.saturating_add(T::DbWeight::get().reads(5_u64))
+			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
 }
 
@@ -361,7 +380,7 @@ impl WeightInfo for () {
 	fn answer() -> Weight {
 		Weight::zero()
 	}
-	fn commit(_: u32, _: u32, ) -> Weight {
+	fn commit(_: u32, ) -> Weight {
 		Weight::zero()
 	}
 	fn blocked(_: u32, ) -> Weight {
@@ -388,7 +407,13 @@ impl WeightInfo for () {
 	fn conclude(_: u32, ) -> Weight {
 		Weight::zero()
 	}
-	fn seat(_: u32, _: u32, ) -> Weight {
+	fn hash_ids(_: u32, ) -> Weight {
+		Weight::zero()
+	}
+	fn seat(_: u32, ) -> Weight {
+		Weight::zero()
+	}
+	fn take_seat() -> Weight {
 		Weight::zero()
 	}
 }

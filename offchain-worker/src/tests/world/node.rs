@@ -16,7 +16,7 @@ use crate::{
     stream::StreamHub,
 };
 use assay_primitives::AccountId;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use polkadot_sdk::{sc_network::PeerId, sp_keystore::testing::MemoryKeystore};
 use std::{
     path::Path,
@@ -74,7 +74,7 @@ impl Node {
             compute: Compute::new(1).unwrap(),
             transport: transport.clone(),
             keys: keys.clone(),
-            journal: Arc::new(Mutex::new(Journal::open(dir.join(format!("{name}.log"))).unwrap())),
+            journal: Journal::open(dir.join(format!("{name}.log"))).unwrap(),
             rows: rows.clone(),
             events,
             block: Arc::new(AtomicU32::new(0)),
