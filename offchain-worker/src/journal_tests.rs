@@ -209,7 +209,7 @@ proptest! {
         ops in proptest::collection::vec((0u8..4, 0u32..3, 0u8..3, any::<bool>(), 0usize..40), 1..60)
     ) {
         let (_dir, path) = place();
-        let journal = Journal::open(&path).unwrap();
+        let mut journal = Journal::open(&path).unwrap();
         let mut granted: std::collections::BTreeMap<Key, H256> = Default::default();
         for (job, phase, digest, restart, garbage) in ops {
             let key = key(job, Phase::Handoff(phase));

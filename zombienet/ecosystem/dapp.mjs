@@ -52,6 +52,8 @@ await new Promise((resolve, reject) => {
     .subscribe("inference_job", "inference_subscribeJob", [job], (error, frame) => {
       if (error) return reject(error);
       if (frame.event === "token") text += frame.text;
+      // An attempt failed, and others begin anew: what was streamed was never verified.
+      if (frame.event === "restarted") text = "";
       if (frame.event === "settled") resolve();
       if (frame.event === "refunded") reject(new Error(`refunded: ${frame.reason}`));
     })

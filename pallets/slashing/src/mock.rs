@@ -142,7 +142,7 @@ impl crate::Config for Test {
     type MaxRemembered = MaxRemembered;
     #[cfg(feature = "runtime-benchmarks")]
     type BenchmarkHelper = Helper;
-    type WeightInfo = ();
+    type WeightInfo = crate::weights::SubstrateWeight<Test>;
 }
 
 #[cfg(feature = "runtime-benchmarks")]

@@ -100,7 +100,7 @@ impl crate::Config for Test {
     type IdleSessions = IdleSessions;
     type MaxValidators = MaxValidators;
     type MaxCandidates = MaxCandidates;
-    type WeightInfo = ();
+    type WeightInfo = crate::weights::SubstrateWeight<Test>;
 }
 
 /// The weight of that many storage reads.

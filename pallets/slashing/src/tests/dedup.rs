@@ -69,7 +69,7 @@ fn forgetting_stops_at_the_weight() {
     test(|| {
         (1..=3).for_each(|job| assert_eq!(report(offence(1, job, OffenceKind::NoShow)), 20));
         Clock::set(200);
-        let one = <() as WeightInfo>::forget_one() + reads(1);
+        let one = <Test as Config>::WeightInfo::forget_one() + reads(1);
         Slashing::forget_old(&mut WeightMeter::with_limit(one));
         assert_eq!(Reported::<Test>::iter().count(), 2);
         Slashing::forget_old(&mut WeightMeter::with_limit(Weight::zero()));

@@ -72,7 +72,7 @@ fn execution_stops_at_the_weight_and_goes_on_later() {
     test(|| {
         (1..=3).for_each(|n| assert_eq!(report(offence(n, 1, OffenceKind::Equivocation)), 600));
         Clock::set(110);
-        let one = <() as WeightInfo>::execute_one() + reads(1);
+        let one = <Test as Config>::WeightInfo::execute_one() + reads(1);
         Slashing::execute_due(&mut WeightMeter::with_limit(Weight::zero()));
         assert_eq!(bond(1), 2_000);
         Slashing::execute_due(&mut WeightMeter::with_limit(one));
