@@ -58,10 +58,8 @@ lint: setup ## Check the format and the lints
 
 specs: build ## Write chain-specs/ anew from the runtime's presets: a new genesis
 	$(call step,Chain specs)
-	@for chain in local testnet; do \
-		"$(BIN)/assay-node" export-chain-spec --chain $$chain --output chain-specs/$$chain.json; \
-		"$(BIN)/assay-node" export-chain-spec --chain $$chain --raw --output chain-specs/$$chain.raw.json; \
-	done
+	@"$(BIN)/assay-node" export-chain-spec --chain testnet --output chain-specs/testnet.json
+	@"$(BIN)/assay-node" export-chain-spec --chain testnet --raw --output chain-specs/testnet.raw.json
 
 demo: build ## Ask a local network of four validators: PROMPT="..." make demo
 	$(call step,Demo)

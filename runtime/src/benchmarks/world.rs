@@ -1,7 +1,7 @@
 //! The world in which the pallets of inference are benchmarked: a model, its holders with their bonds and keys, and jobs.
 
 use crate::{
-    configs::inference::PresentParams, constants::currency::UNITS, AccountId, Balance, Balances, Jobs, Models, Runtime,
+    configs::inference::PresentParams, constants::currency::UNITS, AccountId, Balance, Balances, Jobs, Runtime,
     RuntimeOrigin, Staking, System,
 };
 use alloc::{vec, vec::Vec};
