@@ -7,9 +7,7 @@ pub use world::InferenceWorld;
 use crate::*;
 use alloc::{string::String, vec::Vec};
 use polkadot_sdk::{
-    frame_benchmarking::{
-        self, add_benchmark, baseline, define_benchmarks, BenchmarkBatch, BenchmarkConfig, BenchmarkList,
-    },
+    frame_benchmarking::{define_benchmarks, BenchmarkBatch, BenchmarkConfig, BenchmarkList},
     frame_support::traits::{StorageInfo, StorageInfoTrait, WhitelistedStorageKeys},
     frame_system_benchmarking::{self, extensions::Pallet as SystemExtensionsBench, Pallet as SystemBench},
 };
