@@ -37,6 +37,18 @@ fn simd_sources_hold_no_saturating_product() {
     assert!(files > 5, "found {files} sources");
 }
 
+/// What the kernel says of the CPU and what the engine offers must agree: a backend that is wrongly passed over would make every
+/// comparison of it pass by not being made.
+#[test]
+fn backends_of_this_cpu_are_all_compared() {
+    let Ok(info) = fs::read_to_string("/proc/cpuinfo") else { return };
+    let Some(flags) = info.lines().find(|line| line.starts_with("flags")) else { return };
+    let has = |all: &[&str]| all.iter().all(|flag| flags.split_whitespace().any(|f| f == *flag));
+    assert_eq!(Backend::Avx2.kernels().is_ok(), has(&["avx2"]));
+    let avx512 = ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"];
+    assert_eq!(Backend::Avx512.kernels().is_ok(), has(&avx512));
+}
+
 /// Calls `check` for each SIMD backend of this machine, and says which ones are missing.
 fn for_each_backend(check: impl Fn(&'static dyn Kernels)) {
     for backend in Backend::ALL {
