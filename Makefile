@@ -65,12 +65,13 @@ demo: build ## Ask a local network of four validators: PROMPT="..." make demo
 	$(call step,Demo)
 	@BIN="$(BIN)" scripts/demo.sh
 
-bench: build ## Measure: engine beside candle, cost of checking, jobs on a network (a part: BENCH=demo, 1b or network)
+bench: setup ## Measure: engine beside candle, cost of checking, jobs on a network (a part: BENCH=demo, 1b or network)
 ifneq ($(BENCH),network)
 	$(call step,Engine)
 	@$(CARGO) bench --locked -p assay-engine --bench engine -- $(BENCH)
 endif
 ifeq ($(filter demo 1b,$(BENCH)),)
+	@$(MAKE) --no-print-directory build
 	$(call step,Jobs on four validators)
 	@ASSAY_ENGINE="$(BIN)/assay-engine" ASSAY_REPORT="$(ASSAY_CACHE)/network-bench.txt" \
 		zombienet/run.sh "$(BIN)/assay-node" zombienet/bench/network.zndsl

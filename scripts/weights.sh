@@ -35,7 +35,8 @@ fi
 # for this machine too, which nothing here needs.
 echo "weights: compiling the runtime with its benchmarks"
 if [ -n "$check" ]; then
-    RUSTFLAGS="--cfg substrate_runtime" CARGO_TARGET_DIR="$cache/weights-target" \
+    # Nobody reads a warning here.
+    RUSTFLAGS="--cfg substrate_runtime -D warnings" CARGO_TARGET_DIR="$cache/weights-target" \
         cargo ${WASM_BUILD_TOOLCHAIN:+"+$WASM_BUILD_TOOLCHAIN"} check --locked --release -p assay-runtime --lib \
         --target wasm32v1-none --no-default-features --features runtime-benchmarks
     exit

@@ -78,9 +78,20 @@ impl LocalEngine {
             None => None,
         };
         let span = package.span();
-        if self.held.get(&model.id).is_some_and(|held| held.package.span().len() > span.len()) {
-            log::info!(target: crate::LOG_TARGET, "model {}: a larger part of the same model is held already", model.name);
-            return Ok(());
+        if let Some(known) = self.held.get(&model.id).map(|held| held.package.span()) {
+            let within = |a: &std::ops::Range<u32>, b: &std::ops::Range<u32>| b.start <= a.start && a.end <= b.end;
+            if within(&span, &known) && span != known {
+                log::info!(target: crate::LOG_TARGET, "model {}: its layers are held already", model.name);
+                return Ok(());
+            }
+            // One part would silently take the other's place, and its jobs be missed.
+            if !within(&known, &span) {
+                return Err(Error::Engine(format!(
+                    "model {}: layers {}..{} are held from another folder, {}..{} are here; put the files of one run of layers \
+                     into one folder",
+                    model.name, known.start, known.end, span.start, span.end,
+                )));
+            }
         }
         log::info!(
             target: crate::LOG_TARGET,

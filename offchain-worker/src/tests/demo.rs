@@ -106,6 +106,24 @@ fn weights_that_change_under_the_node_accuse_nobody() {
 }
 
 #[test]
+fn a_part_of_a_model_that_is_held_whole_adds_nothing() {
+    let dir = unpacked();
+    for layer in 4..8 {
+        std::fs::remove_file(dir.path().join(format!("layer-00{layer}.bin"))).unwrap();
+    }
+    let engine = LocalEngine::new(&[dir.path().to_path_buf()], "auto", 1).unwrap();
+    let model = engine.models().remove(0);
+    let spec = StageSpec {
+        model: model.id,
+        span: Span { first: 4, end: model.layers },
+        prompt: vec![5].into(),
+        max_new: 1,
+        sampling: SamplingParams::GREEDY,
+    };
+    assert!(engine.open(&spec).is_ok(), "the embedded package still serves all layers");
+}
+
+#[test]
 fn a_package_that_is_not_there_names_its_directory() {
     let Err(error) = LocalEngine::new(&["/nowhere/model".into()], "auto", 1) else { panic!("opened nothing") };
     assert!(error.to_string().contains("/nowhere/model"), "{error}");
