@@ -1,21 +1,24 @@
-// Charlie corrupts one activation of its stage and commits to the consequences. It alone is slashed, by the exact amount; the
-// client pays nothing more for it, and the job completes elsewhere.
+// Charlie, an executor, lies: it corrupts one activation of its stage and commits to the consequences, or commits to another text
+// beside the honest stage root of that text. It alone is slashed, by the exact amount; the client pays nothing more for it, and
+// the job completes elsewhere.
 
 const assert = require("node:assert");
 const lib = require("./lib.js");
 
-async function run(node, networkInfo) {
+async function run(node, networkInfo, [only] = []) {
   const net = await lib.connect(networkInfo, node);
   const { api } = net;
-  await lib.makeCheapest(net, ["Charlie"]);
+  await lib.makeCheapest(net, ["Charlie"], only === undefined ? lib.STAGES : [lib.STAGES[only]]);
   const log = await lib.record(api);
   const client = lib.account("Eve");
   const bonds = Object.fromEntries(await Promise.all(lib.VALIDATORS.map(async (v) => [v, await lib.bondOf(net, v)])));
 
-  const { job, escrow, assigned } = await lib.submit(net, client, await lib.specification(net, "The borrow checker"));
+  const spec = await lib.specification(net, "The borrow checker");
+  const { job, escrow, assigned } = await lib.submit(net, client, spec);
   const stage = assigned.stages.findIndex((s) => s.executor.eq(lib.address("Charlie")));
   assert(stage >= 0, "Charlie asks least, so it executes a stage");
-  const backing = assigned.stages[stage].backing.toBigInt();
+  if (only !== undefined) assert.strictEqual(stage, Number(only));
+  const amount = (await lib.penalties(net, spec, assigned)).wrongResult(stage, bonds.Charlie);
 
   const receipt = await lib.receiptOf(net, log, job);
   assert.strictEqual(receipt.attempt.toNumber(), 1, "the second attempt succeeded");
@@ -25,9 +28,6 @@ async function run(node, networkInfo) {
     assert(!who.includes("Charlie"), "the guilty one took no further part");
   }
 
-  const params = await api.call.inferenceApi.params();
-  const cap = (bonds.Charlie * params.voteSlashCap.toBigInt()) / 1_000_000_000n;
-  const amount = backing < cap ? backing : cap;
   await lib.until("the slash is executed", async () => log.of(api.events.slashing.SlashExecuted).length > 0);
 
   const offences = log.of(api.events.slashing.OffenceReported);

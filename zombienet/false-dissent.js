@@ -12,7 +12,9 @@ async function run(node, networkInfo) {
   const log = await lib.record(api);
   const bonds = Object.fromEntries(await Promise.all(lib.VALIDATORS.map(async (v) => [v, await lib.bondOf(net, v)])));
 
-  const { job } = await lib.submit(net, lib.account("Eve"), await lib.specification(net, "A trait object is"));
+  const spec = await lib.specification(net, "A trait object is");
+  const { job, assigned } = await lib.submit(net, lib.account("Eve"), spec);
+  const penalties = await lib.penalties(net, spec, assigned);
   const receipt = await lib.receiptOf(net, log, job);
   assert.strictEqual(receipt.attempt.toNumber(), 0, "the first attempt stands");
   assert(receipt.assurance.escalated.isTrue, "the receipt says that it was disputed");
@@ -26,7 +28,9 @@ async function run(node, networkInfo) {
   for (const { data } of offences) {
     assert(data.kind.isFalseDissent);
     assert.strictEqual(lib.nameOf(data.key.offender), "Dave");
-    amount += data.amount.toBigInt();
+    const expected = penalties.falseDissent(data.key.at.stage.toNumber(), lib.VALIDATORS.length, bonds.Dave);
+    assert.strictEqual(data.amount.toBigInt(), expected, "the backing of its seat, at most a tenth of its bond");
+    amount += expected;
   }
   await lib.until("every slash is executed", async () => log.of(api.events.slashing.SlashExecuted).length === offences.length);
   for (const v of lib.VALIDATORS) {

@@ -109,11 +109,11 @@ async function receiptOf({ api }, log, job, seconds = 180) {
   return receipt;
 }
 
-// Who asks less executes: the executors of a job's stages become `cheap`, in any order.
-async function makeCheapest({ api, model }, cheap) {
+// Who asks less executes: the executors of these stages become `cheap`, in any order.
+async function makeCheapest({ api, model }, cheap, stages = STAGES) {
   for (const name of cheap) {
     const signer = account(name);
-    for (const [first, end] of STAGES) {
+    for (const [first, end] of stages) {
       const key = { model: model.id, span: { first, end } };
       const view = (await api.call.inferenceApi.providers()).find((p) => p.controller.eq(signer.address));
       const old = view.asks.find((a) => a.key.span.first.eq(first) && a.key.span.end.eq(end)).ask;
@@ -127,6 +127,29 @@ async function makeCheapest({ api, model }, cheap) {
 
 const bondOf = async ({ api }, name) =>
   (await api.call.inferenceApi.providers()).find((p) => p.controller.eq(address(name))).bond.toBigInt();
+
+// `a` billionths of `amount`, rounded as the chain does it: up for what must never be free, else to the nearest, halves down.
+const PERBILL = 1_000_000_000n;
+const shareUp = (a, amount) => (a.toBigInt() * amount + PERBILL - 1n) / PERBILL;
+const share = (a, amount) => (a.toBigInt() * amount + PERBILL / 2n - 1n) / PERBILL;
+const smaller = (a, b) => (a < b ? a : b);
+
+// What the protocol's section 7 takes for the faults of one job, from its specification and assignment.
+async function penalties({ api }, spec, assigned) {
+  const params = await api.call.inferenceApi.params();
+  const work = (await api.call.inferenceApi.quote(spec)).unwrap().stages.map((s) => s.work.toBigInt());
+  const price = assigned.stages.map((s) => s.price.toBigInt());
+  const fee = (stage) => share(params.checkRatio, params.basePrice.toBigInt() * work[stage]);
+  const liveness = (pay) => smaller(shareUp(params.livenessShare, pay), params.livenessCap.toBigInt());
+  const byVotes = (backing, bond) => smaller(backing, share(params.voteSlashCap, bond));
+  return {
+    silentExecutor: (stage) => liveness(price[stage] * work[stage]),
+    silentChecker: (stage) => liveness(fee(stage)),
+    wrongResult: (stage, bond) => byVotes(assigned.stages[stage].backing.toBigInt(), bond),
+    // A checker backs twice what an escalation costs: a check fee for each elector.
+    falseDissent: (stage, electors, bond) => byVotes(2n * fee(stage) * BigInt(electors), bond),
+  };
+}
 
 // After the last job nothing stays behind: no open job, no escrow, no reservation, no seat, no slot.
 async function nothingLeft({ api }) {
@@ -142,5 +165,5 @@ async function nothingLeft({ api }) {
 
 module.exports = {
   STAGES, VALIDATORS, account, address, nameOf, connect, until, specification, send, submit, record, receiptOf, makeCheapest, bondOf,
-  nothingLeft,
+  penalties, nothingLeft,
 };

@@ -16,6 +16,16 @@ pub enum Fault {
     FalseDissent,
     /// As executor: falls silent after the prompt.
     Silent,
+    /// As executor of a last stage: commits to another text, with another last id, beside the stage root that honest checkers
+    /// compute from that text.
+    ForgedText,
+}
+
+impl Fault {
+    /// Whether it needs an executor that does not compare itself with the scalar reference.
+    pub fn skips_confirmation(self) -> bool {
+        matches!(self, Self::CorruptActivation | Self::ForgedText)
+    }
 }
 
 /// An engine that misbehaves when it executes. It checks honestly.
@@ -46,14 +56,15 @@ impl Engine for FaultyEngine {
     fn open(&self, spec: &StageSpec) -> Result<Box<dyn Stage>, EngineError> {
         let inner = self.inner.open(spec)?;
         match self.fault {
-            Some(fault @ (Fault::CorruptActivation | Fault::Silent)) => {
+            Some(fault @ (Fault::CorruptActivation | Fault::Silent | Fault::ForgedText)) => {
                 log::warn!(target: crate::LOG_TARGET, "this node misbehaves on purpose: {fault:?}");
                 let mut out = ListBuilder::new();
                 let last = self.inner.model(&spec.model).is_some_and(|model| model.layers == spec.span.end);
                 if last {
                     Rows::Ids(spec.prompt.to_vec()).leaves(|leaf| out.push_hash(leaf));
                 }
-                Ok(Box::new(FaultyStage { inner, fault, out, computed: 0, t_in: spec.prompt.len() }))
+                let (t_in, max_new) = (spec.prompt.len(), spec.max_new as usize);
+                Ok(Box::new(FaultyStage { inner, fault, out, computed: 0, t_in, max_new }))
             }
             _ => Ok(inner),
         }
@@ -74,6 +85,7 @@ struct FaultyStage {
     out: ListBuilder<Blake2b>,
     computed: usize,
     t_in: usize,
+    max_new: usize,
 }
 
 impl Stage for FaultyStage {
@@ -91,6 +103,13 @@ impl Stage for FaultyStage {
                 Rows::Ids(_) => {}
             }
         }
+        if self.fault == Fault::ForgedText && self.computed + 1 == self.t_in + self.max_new {
+            match &mut rows {
+                // The last id is never computed, so nothing follows from it.
+                Rows::Ids(ids) => ids.iter_mut().for_each(|id| *id = id.checked_sub(1).unwrap_or(1)),
+                Rows::Hidden { .. } => {}
+            }
+        }
         rows.leaves(|leaf| self.out.push_hash(leaf));
         Ok(rows)
     }
@@ -98,6 +117,9 @@ impl Stage for FaultyStage {
     fn finish(self: Box<Self>, last: Option<u32>) -> Result<StageOutcome, EngineError> {
         let out_root = H256(self.out.root());
         let honest = self.inner.finish(last)?;
+        if self.fault == Fault::ForgedText {
+            return Ok(honest);
+        }
         let mut outcome = StageOutcome { out_root, ..honest };
         if self.fault == Fault::CorruptActivation && outcome == honest {
             // A last stage: its ids are right, what it claims of its last layer is not.

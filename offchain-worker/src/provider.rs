@@ -86,8 +86,11 @@ impl Provider {
     pub fn with_fault(mut self, fault: Option<crate::faults::Fault>) -> Self {
         use crate::faults::Fault;
         self.checkers.false_dissent = fault == Some(Fault::FalseDissent);
-        if fault == Some(Fault::CorruptActivation) {
+        if fault.is_some_and(Fault::skips_confirmation) {
             self.executors.skip_confirmation();
+        }
+        if fault == Some(Fault::ForgedText) {
+            self.executors.forge();
         }
         self
     }

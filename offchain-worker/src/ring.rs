@@ -481,10 +481,10 @@ impl StageRun {
     }
 
     /// Rows from position `from` on, in pieces, for a neighbour that missed them.
-    pub fn replay_output(&self, from: u32) -> Vec<(u32, Rows)> {
+    pub fn replay_output(&self, from: u32) -> impl Iterator<Item = (u32, Rows)> + '_ {
         let rows = self.output.rows();
         let step = chunk_rows(rows.width());
-        (from as usize..rows.len()).step_by(step).map(|start| (start as u32, rows.slice(start, start + step))).collect()
+        (from as usize..rows.len()).step_by(step).map(move |start| (start as u32, rows.slice(start, start + step)))
     }
 
     /// Whether upstream delivered more than the engine was given.

@@ -59,6 +59,7 @@ async function ask(net, spec, nonce = -1) {
   const begun = performance.now();
   const { job } = await lib.submit(net, lib.account("Eve"), spec, nonce);
   const included = net.head;
+  const inclusion = (performance.now() - begun) / 1000;
   const stream = await follow(net, begun, job);
   // The stream may be ahead of the record of the blocks.
   let settled;
@@ -66,7 +67,7 @@ async function ask(net, spec, nonce = -1) {
     [settled] = net.log.blocksOf(net.api.events.jobs.Settled, (e) => e.data.receipt.job.toHex() === job);
     return settled !== undefined;
   });
-  return { job, included, settled, ...stream };
+  return { job, included, inclusion, settled, ...stream };
 }
 
 const weightOf = async ({ api }, number) => {
@@ -132,9 +133,13 @@ async function run(node, networkInfo) {
   }
   const crowd = await Promise.all(jobs);
   const starts = crowd.map((j) => j.tokens[0]);
+  const waits = crowd.map((j) => j.inclusion);
+  const prefills = crowd.map((j) => j.tokens[0] - j.inclusion);
   const verdicts = crowd.map((j) => j.settled - j.headAtLast);
   say(`${CROWD} jobs of ${SHORT} tokens, one for each block, k = 3, two stages:`);
   say(`  submission to first token  median ${median(starts).toFixed(2)} s, p99 ${quantile(starts, 0.99).toFixed(2)} s`);
+  say(`    of it until its block    median ${median(waits).toFixed(2)} s, p99 ${quantile(waits, 0.99).toFixed(2)} s`);
+  say(`    from there on            median ${median(prefills).toFixed(2)} s, p99 ${quantile(prefills, 0.99).toFixed(2)} s`);
   say(`  last token to settlement   median ${median(verdicts)} blocks, p99 ${quantile(verdicts, 0.99)} blocks`);
 
   await lib.nothingLeft(net);
