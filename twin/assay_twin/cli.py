@@ -88,7 +88,10 @@ def _inspect(options: argparse.Namespace) -> dict:
 def _generate(options: argparse.Namespace) -> dict:
     package = _open(options)
     sampling = Sampling(
-        _units("temperature", options.temperature, 1000), options.top_k, _units("top_p", options.top_p, TOP_P_OFF), options.seed
+        _units("temperature", options.temperature, 1000),
+        options.top_k,
+        _units("top_p", options.top_p, TOP_P_OFF),
+        options.seed,
     )
     request = Request(options.ids, options.max_new, sampling)
     found = generate(package, request, even_spans(package.header.layers, options.stages))

@@ -117,7 +117,8 @@ class Header:
         if len(data) != 4 * FIXED_WORDS + 4 * count + DIGESTS:
             raise TwinError(f"{name}: {len(data)} bytes do not fit an eos count of {count}")
         words = np.frombuffer(data[:-DIGESTS], dtype="<i4").tolist()
-        header = cls(*words[: FIXED_WORDS - 1], tuple(words[FIXED_WORDS:]), data[-64:-32], data[-32:])
+        eos, tokenizer, template = tuple(words[FIXED_WORDS:]), data[-64:-32], data[-32:]
+        header = cls(*words[: FIXED_WORDS - 1], eos, tokenizer, template)  # type: ignore[call-arg]
         header.check(name)
         return header
 

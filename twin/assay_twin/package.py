@@ -17,7 +17,6 @@ from .parts import (
     LinearShape,
     Norm,
     NormShape,
-    ScalesShape,
     Shape,
     Statics,
     StaticsShape,
@@ -137,15 +136,21 @@ class Package:
         data = self.files.find(MANIFEST)
         if data is None:
             return
-        manifest = json.loads(bytes(data))
-        named = [(entry["file"], entry["root"]) for entry in manifest["entries"]]
+        try:
+            manifest = json.loads(bytes(data))
+            named = [(entry["file"], entry["root"]) for entry in manifest["entries"]]
+            model_root = manifest["model_root"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise TwinError(f"{self.files.path}: {MANIFEST}: {error!r}; it needs `model_root` and `entries`") from None
         for (file, root), (other_file, other) in zip(self.entry_roots, named):
             if (file, root.hex()) != (other_file, other):
                 raise TwinError(f"{self.files.path}: {file} has root {root.hex()}, {MANIFEST} has {other_file} {other}")
         if len(named) != len(self.entry_roots):
-            raise TwinError(f"{self.files.path}: {MANIFEST} has {len(named)} entries, the model {len(self.entry_roots)}")
-        if manifest["model_root"] != self.model_root.hex():
-            raise TwinError(f"{self.files.path}: model root {self.model_root.hex()}, {MANIFEST} has {manifest['model_root']}")
+            raise TwinError(
+                f"{self.files.path}: {MANIFEST} has {len(named)} entries, the model {len(self.entry_roots)}"
+            )
+        if model_root != self.model_root.hex():
+            raise TwinError(f"{self.files.path}: model root {self.model_root.hex()}, {MANIFEST} has {model_root}")
 
     # Entries
 
@@ -234,6 +239,3 @@ def part_spans(shapes: list[Shape]) -> list[slice]:
         spans.append(slice(at, at + shape.size))
         at += shape.size
     return spans
-
-
-__all__ = ["Layer", "Package", "ScalesShape", "part_spans"]

@@ -208,7 +208,7 @@ class Statics:
         width = 5 if shape.capped else 3
         heads = values[5 : 5 + shape.n_q * width].reshape(shape.n_q, width).T
         sigma_k = values[5 + shape.n_q * width :]
-        statics = cls(*values[:5].tolist(), *heads[:3], sigma_k, *heads[3:])  # type: ignore[misc]
+        statics = cls(*values[:5].tolist(), *heads[:3], sigma_k, *heads[3:])  # type: ignore[call-arg]
 
         check_range(f"{name}: window", statics.window, 0, (1 << 31) - 1 if header.decoder else 0)
         check_range(f"{name}: rope table", statics.rope_table, -1, header.rope_tables - 1)

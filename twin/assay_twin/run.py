@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -112,7 +112,7 @@ def _check_request(package: Package, request: Request) -> None:
     _check_ids(package, request.prompt, request.max_new)
 
 
-def generate(package: Package, request: Request, spans: Spans, on_id: Callable[[int], None] = lambda _: None) -> Generation:
+def generate(package: Package, request: Request, spans: Spans) -> Generation:
     """Prefill, then one position at a time."""
     _check_request(package, request)
     chain = _chain(package, spans)
@@ -124,7 +124,6 @@ def generate(package: Package, request: Request, spans: Spans, on_id: Callable[[
         raw, capped = logits(package, rows[-1:])
         token = draw(raw[0], capped[0], request.sampling, fed)
         ids.append(token)
-        on_id(token)
         if token in package.header.eos or len(ids) - len(request.prompt) == request.max_new:
             break
     commitments = chain.commit(ids, len(request.prompt), (request.max_new, request.sampling), ids_root(ids))

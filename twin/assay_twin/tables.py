@@ -86,8 +86,8 @@ def _gate_table(name: str, gate: Callable[[Decimal], Decimal]) -> NDArray[np.int
 with localcontext() as _context:
     _context.prec = 60
     _LN2 = Decimal(2).ln()
-    T1 = _table("T1", lambda h: (_LN2 * (31 - Decimal(h) / 256)).exp(), 256)
-    T2 = _table("T2", lambda l: (_LN2 * (31 - Decimal(l) / 65536)).exp(), 256)
+    T1 = _table("T1", lambda high: (_LN2 * (31 - Decimal(high) / 256)).exp(), 256)
+    T2 = _table("T2", lambda low: (_LN2 * (31 - Decimal(low) / 65536)).exp(), 256)
     S = _gate_table("S", _sigmoid)
     G = _gate_table("G", _gelu_gate(_pi()))
     GT = _gate_table("GT", _tanh_gate(_pi()))

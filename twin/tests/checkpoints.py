@@ -1,4 +1,4 @@
-"""Random Hugging Face checkpoints: a family is one entry of `FAMILIES`, with its config.json and its tensors' shapes."""
+"""Random Hugging Face checkpoints: a family is one entry of `FAMILIES`, its config.json and its tensors' shapes."""
 
 from __future__ import annotations
 
@@ -218,7 +218,9 @@ CHECKPOINTS = [
     Checkpoint("llama", "llama"),
     Checkpoint("llama_tied", "llama", Sizes(tied=True, context=200)),
     Checkpoint("llama_one_layer", "llama", Sizes(hidden=23, layers=1, heads=3, kv_heads=1, head_dim=8, inner=40)),
-    Checkpoint("llama_heads_that_do_not_divide", "llama", Sizes(hidden=65, heads=5, kv_heads=5, head_dim=14, inner=129)),
+    Checkpoint(
+        "llama_heads_that_do_not_divide", "llama", Sizes(hidden=65, heads=5, kv_heads=5, head_dim=14, inner=129)
+    ),
     Checkpoint("llama_narrow", "llama", Sizes(hidden=2, layers=4, heads=1, kv_heads=1, head_dim=2, inner=1, vocab=2)),
     Checkpoint("llama_wide", "llama", Sizes(hidden=515, layers=2, heads=9, kv_heads=3, head_dim=66, inner=1031)),
     *(Checkpoint(family, family) for family in FAMILIES if family not in ("llama", "gemma2", "gemma3", "bert")),
@@ -240,7 +242,9 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "tokenizer.json").write_bytes(tokenizer_json(sizes.vocab))
-    write_safetensors(folder / "model.safetensors", {name: _values(name, shape, rng) for name, shape in family.tensors(sizes)})
+    write_safetensors(
+        folder / "model.safetensors", {name: _values(name, shape, rng) for name, shape in family.tensors(sizes)}
+    )
     words = rng.integers(0, sizes.vocab, 4 * sizes.context)
     (folder / "calibration.txt").write_text(" ".join(f"t{word}" for word in words))
 
@@ -259,7 +263,11 @@ def write_safetensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
     data = b""
     for name, values in tensors.items():
         added = values.astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [len(data), len(data) + len(added)]}
+        header[name] = {
+            "dtype": "F32",
+            "shape": list(values.shape),
+            "data_offsets": [len(data), len(data) + len(added)],
+        }
         data += added
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)

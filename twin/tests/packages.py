@@ -16,6 +16,7 @@ import numpy as np
 
 from assay_twin.header import Activation, Flag, Header, Kind, Placement, Pool
 from assay_twin.merkle import blob_root, h, list_root, u32
+from assay_twin.package import part_spans
 from assay_twin.parts import (
     LinearShape,
     NormShape,
@@ -25,7 +26,6 @@ from assay_twin.parts import (
     TablesShape,
     entries,
 )
-from assay_twin.package import part_spans
 
 # Where nothing else is asked for.
 SMALL = Header(
@@ -112,13 +112,24 @@ CASES = [
 ]  # fmt: skip
 
 
-def write(case: Case, folder: Path) -> Header:
-    """Makes the package in a new folder, with its manifest."""
+@dataclass(frozen=True)
+class Word:
+    """A value to write over one i32 of a part: the file, the part's place in it, the word's place in the part."""
+
+    file: str
+    part: int
+    index: int
+    value: int
+
+
+def write(case: Case, folder: Path, broken: Word | None = None) -> Header:
+    """Makes the package in a new folder, with its manifest; `broken` is written before anything is hashed."""
     rng = np.random.default_rng(list(case.name.encode()))
     tokenizer = tokenizer_json(case.header.get("vocab", SMALL.vocab))
     header = replace(SMALL, tokenizer=h(tokenizer), template=h(b""), **case.header)
     header = replace(header, flags=int(header.flags | case.flags))
-    header = replace(header, **{name: int(value) for name, value in vars(header).items() if isinstance(value, int)})
+    plain: dict[str, Any] = {name: int(value) for name, value in vars(header).items() if isinstance(value, int)}
+    header = replace(header, **plain)
     header.check(case.name)
 
     files = {"header.bin": [header.to_bytes()]}
@@ -130,6 +141,10 @@ def write(case: Case, folder: Path) -> Header:
         else:
             made = [_part(shape, case, header, rng) for shape in shapes]
         files[entry + ".bin"] = made
+    if broken:
+        part = bytearray(files[broken.file][broken.part])
+        part[4 * broken.index : 4 * broken.index + 4] = broken.value.to_bytes(4, "little", signed=True)
+        files[broken.file][broken.part] = bytes(part)
 
     folder.mkdir(parents=True)
     (folder / "tokenizer.json").write_bytes(tokenizer)
@@ -151,7 +166,7 @@ def tokenizer_json(vocab: int) -> bytes:
     """A tokenizer whose words `t0`, `t1`, .. are its ids."""
     words = {f"t{i}": i for i in range(vocab)}
     model = {"type": "WordLevel", "vocab": words, "unk_token": "t0"}
-    tokenizer = {
+    tokenizer: dict[str, Any] = {
         "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
         "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": None, "decoder": None, "model": model,
     }  # fmt: skip
@@ -225,13 +240,13 @@ def _part(shape: Shape, case: Case, header: Header, rng: np.random.Generator) ->
         return _words(np.rint(np.stack([np.cos(angle), np.sin(angle)], axis=-1) * 2**30).ravel())
     assert isinstance(shape, NormShape)
     if case.wild:
-        fixed = [rng.integers(0, 31), rng.integers(0, 1 << 24), rng.integers(-256, 257)]
+        fixed = rng.integers([0, 0, -256], [31, 1 << 24, 257])
         values = rng.integers(-(1 << 31), 1 << 31, shape.n * (1 + shape.bias))
     else:
-        fixed = [16, 1 << 23, 20]
-        values = rng.uniform(0.5, 1.5, shape.n * (1 + shape.bias)) * 2**16
-        values[: shape.n] *= math.sqrt(shape.n)
-    return _words([*fixed, *np.rint(values).astype(np.int64)])
+        fixed = np.array([16, 1 << 23, 20])
+        sizes = np.repeat([math.sqrt(shape.n), 1.0], [shape.n, shape.n * shape.bias]) * 2**16
+        values = np.rint(rng.uniform(0.5, 1.5, len(sizes)) * sizes).astype(np.int64)
+    return _words([*fixed, *values])
 
 
 def _scales(rows: int, inner: int, case: Case, rng: np.random.Generator) -> bytes:

@@ -152,13 +152,13 @@ class Roots(unittest.TestCase):
         self.assertEqual(Header.parse(data), HEADER)
 
     def test_stage_root_is_the_pages(self) -> None:
-        one, seed, *roots = (bytes([i] * 32) for i in range(1, 7))
+        model, seed, in_root, out_root, kv, tail = (bytes([i] * 32) for i in range(1, 7))
         request = (32, Sampling(700, 40, 60000, seed))
         for asked, expected in (
             (request, "bfa654717f040bae46e75dea85c75b42f61c742165f592a284e2f187c9ad23b8"),
             (None, "8aac0c715a0999bab1f066138665d0bf0ebfd82a8198180126dfb3b89019e595"),
         ):
-            self.equal(stage_root(one, (4, 9), 100, asked, tuple(roots)), expected)
+            self.equal(stage_root(model, (4, 9), 100, asked, (in_root, out_root, kv, tail)), expected)
 
     def test_work_units_are_the_pages(self) -> None:
         self.assertEqual(span_work(HEADER, 0, 4, 0, 10, 10), 2199680)
