@@ -14,12 +14,14 @@ BIN := $(CARGO_TARGET_DIR)/$(PROFILE)
 SELECTION := --workspace --bins --tests --profile $(PROFILE)
 # The nodes under test can be told to misbehave; nothing else is ever built that way.
 UNDER_TEST := $(SELECTION) --features assay-node/faults
+# The interpreter that Debian's numpy belongs to.
+PYTHON ?= /usr/bin/python3
 # What the set-up found out about the machine.
 CARGO = . "$(ASSAY_CACHE)/env"; cargo
 
 step = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup build test network lint specs demo bench weights
+.PHONY: help setup build test network twin lint specs demo bench weights
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +34,7 @@ build: setup ## Build the node, the command lines and the tests
 	$(call step,Build (the first time about 20 minutes on two cores))
 	@$(CARGO) build --locked $(SELECTION)
 
-test: setup ## Run the tests: unit and integration, networks of four nodes, format and lints
+test: setup ## Run the tests: unit and integration, networks of four nodes, the twin, format and lints
 	$(call step,Build for tests (the first time about 30 minutes on two cores))
 	@$(CARGO) build --locked $(UNDER_TEST)
 	$(call step,Tests)
@@ -40,6 +42,7 @@ test: setup ## Run the tests: unit and integration, networks of four nodes, form
 	@$(CARGO) test --locked --workspace --doc --profile $(PROFILE) --features assay-node/faults
 	$(call step,Multi-node tests)
 	@zombienet/run.sh "$(BIN)/assay-node"
+	@$(MAKE) --no-print-directory twin
 	@$(MAKE) --no-print-directory lint
 
 network: setup ## Run the multi-node tests alone, faulty peers included (one of them: SCENARIO=corrupt)
@@ -47,6 +50,12 @@ network: setup ## Run the multi-node tests alone, faulty peers included (one of 
 	@$(CARGO) build --locked $(UNDER_TEST)
 	$(call step,Multi-node tests)
 	@zombienet/run.sh "$(BIN)/assay-node" $(addprefix zombienet/,$(addsuffix .zndsl,$(SCENARIO)))
+
+twin: setup ## Run the Python twin of docs/exact.md, and compare it with the engine bit for bit
+	$(call step,Build for tests)
+	@$(CARGO) build --locked $(UNDER_TEST)
+	$(call step,Twin)
+	@ASSAY_ENGINE="$(BIN)/assay-engine" PYTHONDONTWRITEBYTECODE=1 "$(PYTHON)" twin/check.py
 
 lint: setup ## Check the format and the lints
 	$(call step,Format)

@@ -37,7 +37,7 @@ apt_packages() {
 }
 
 native_packages() {
-    apt_packages build-essential ca-certificates clang libclang-dev protobuf-compiler cmake pkg-config libssl-dev lld git python3
+    apt_packages build-essential ca-certificates clang libclang-dev protobuf-compiler cmake pkg-config libssl-dev lld git python3 python3-numpy
     # Any node will do, whoever packaged it.
     have node || apt_packages nodejs
     have npm || apt_packages npm

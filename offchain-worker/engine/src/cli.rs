@@ -10,11 +10,11 @@ use std::{
 
 use assay_engine::{
     convert, demo,
-    generate::{generate, Request},
+    generate::{generate, Generation, Request},
     hex::{parse_digest, Hex},
     kernels::Backend,
     package::{entry_file, Package},
-    stage::{Control, EndReason, Progress, Setup},
+    stage::{even_spans, Control, EndReason, Progress, Setup},
     tokenizer::Tokenizer,
     Sampling,
 };
@@ -60,9 +60,8 @@ struct Generate {
     /// Package directory or archive, or `demo` for the embedded model.
     #[arg(long, default_value = "demo")]
     package: PathBuf,
-    /// The text to continue; `-` reads it from standard input.
-    #[arg(long)]
-    prompt: String,
+    #[command(flatten)]
+    prompt: Prompt,
     /// Most tokens to generate.
     #[arg(long, default_value_t = 128)]
     max_new_tokens: u32,
@@ -90,6 +89,21 @@ struct Generate {
     /// Also print the stages' commitments.
     #[arg(long)]
     roots: bool,
+    /// Print the ids and the stages' commitments as one JSON object, instead of the text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to continue.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Prompt {
+    /// The text to continue; `-` reads it from standard input.
+    #[arg(long)]
+    prompt: Option<String>,
+    /// The same as token ids, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    ids: Option<Vec<u32>>,
 }
 
 impl Cli {
@@ -112,9 +126,13 @@ impl Cli {
 impl Generate {
     fn run(self) -> Result<()> {
         let package = Arc::new(open(&self.package)?);
-        let tokenizer = Tokenizer::load(&package)?;
+        // Ids in, ids out needs none.
+        let tokenizer = match (&self.prompt.ids, self.json) {
+            (Some(_), true) => None,
+            _ => Some(Tokenizer::load(&package)?),
+        };
         let request = Request {
-            prompt: tokenizer.encode(&prompt_text(self.prompt)?)?.into(),
+            prompt: self.prompt.ids(tokenizer.as_ref())?.into(),
             max_new: self.max_new_tokens,
             sampling: Sampling { temperature: self.temperature, top_k: self.top_k, top_p: self.top_p, seed: self.seed },
             stages: self.stages,
@@ -130,7 +148,7 @@ impl Generate {
             }
         };
         let mut control = Control::default().reporting_to(&mut progress);
-        let mut text = tokenizer.stream();
+        let mut text = tokenizer.as_ref().filter(|_| !self.json).map(Tokenizer::stream);
         let mut out = std::io::stdout();
         let mut failed = None;
         let mut show = |piece: Result<String, _>| -> Result<()> {
@@ -139,9 +157,9 @@ impl Generate {
         };
         let generation = generate(&package, &request, &setup, &mut control, |token| {
             // The id that ends a generation is part of the answer's ids but not of its text.
-            if token.end == Some(EndReason::Eos) {
+            let Some(text) = text.as_mut().filter(|_| token.end != Some(EndReason::Eos)) else {
                 return ControlFlow::Continue(());
-            }
+            };
             match show(text.push(token.id)) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
@@ -153,8 +171,13 @@ impl Generate {
         if let Some(error) = failed {
             return Err(error);
         }
-        show(text.finish())?;
-        println!();
+        match text {
+            Some(text) => {
+                show(text.finish())?;
+                println!();
+            }
+            None => println!("{}", generation_json(&package, self.stages, &generation)?),
+        }
 
         let (prompt, new) = (generation.prompt_length, generation.generated().len());
         eprintln!(
@@ -175,6 +198,45 @@ impl Generate {
         }
         Ok(())
     }
+}
+
+impl Prompt {
+    /// The prompt's ids; `tokenizer` is there whenever the prompt is text.
+    fn ids(self, tokenizer: Option<&Tokenizer>) -> Result<Vec<u32>> {
+        match (self.ids, self.prompt, tokenizer) {
+            (Some(ids), ..) => Ok(ids),
+            (None, Some(text), Some(tokenizer)) => Ok(tokenizer.encode(&prompt_text(text)?)?),
+            (None, ..) => Err("give --prompt or --ids".into()),
+        }
+    }
+}
+
+/// What `generate --json` prints: every id, and the commitment of each stage's span.
+fn generation_json(package: &Package, stages: u32, generation: &Generation) -> Result<serde_json::Value> {
+    let hex = |digest: &Digest| Hex(digest).to_string();
+    let spans = even_spans(package.header().layers, stages)?;
+    let stages: Vec<_> = spans
+        .iter()
+        .zip(&generation.commits)
+        .map(|(span, commit)| {
+            serde_json::json!({
+                "first": span.start,
+                "end": span.end,
+                "positions": commit.positions,
+                "in_root": hex(&commit.in_root),
+                "out_root": hex(&commit.out_root),
+                "kv_root": hex(&commit.kv_root),
+                "tail_root": hex(&commit.tail_root),
+                "stage_root": hex(&commit.stage_root),
+            })
+        })
+        .collect();
+    Ok(serde_json::json!({
+        "model_root": hex(&package.model_root()),
+        "prompt_length": generation.prompt_length,
+        "ids": generation.ids,
+        "stages": stages,
+    }))
 }
 
 fn open(package: &Path) -> Result<Package> {
@@ -264,6 +326,20 @@ mod tests {
         assert_eq!(parse_seed("258").map(|s| (s[0], s[1], s[2])), Ok((2, 1, 0)));
         assert_eq!(parse_seed(&"ab".repeat(32)), Ok([0xab; 32]));
         assert!(parse_seed("seed").is_err());
+    }
+
+    #[test]
+    fn generate_takes_text_or_ids_but_not_both() {
+        let parse = |args: &[&str]| Cli::try_parse_from([&["assay-engine", "generate"], args].concat());
+        assert!(parse(&[]).is_err());
+        assert!(parse(&["--prompt", "a", "--ids", "1"]).is_err());
+        assert!(parse(&["--ids", "1,-2"]).is_err());
+        let Ok(Cli { command: Command::Generate(Generate { prompt, json: true, .. }) }) =
+            parse(&["--ids", "1,2", "--json"])
+        else {
+            panic!("ids are taken")
+        };
+        assert_eq!(prompt.ids(None).ok(), Some(vec![1, 2]));
     }
 
     #[test]
