@@ -3,10 +3,21 @@
 //! Work comes in pieces (one step of decoding, one chunk of a prefill), so that a few threads serve many tasks. Re-execution
 //! comes in one piece and has a thread of its own, of the lowest priority, so that it never stands between two tokens. A panic
 //! in a piece is caught and reported as that task's failure.
+//!
+//! Between two steps of a fast ring a thread stays awake: going to sleep and being woken takes longer than the rest of its hop
+//! inside of this process, and costs it its caches.
 
 use crate::{engine::EngineError, panics};
 use parking_lot::{Condvar, Mutex};
-use std::{collections::VecDeque, sync::Arc, thread};
+use std::{
+    collections::VecDeque,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        Arc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 /// How soon a piece of work runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +43,12 @@ struct Queue {
 struct Shared {
     queue: Mutex<Queue>,
     ready: Condvar,
+    /// There may be something in the queue. Written under its lock, read by threads that stay awake.
+    news: AtomicBool,
 }
+
+/// How long a thread stays awake for the next step of a ring: the way of a token through a few stages of one data centre.
+const AWAKE: Duration = Duration::from_millis(1);
 
 /// Niceness of the threads that a ring waits for: block production, networking and RPC run first.
 const NICE: i32 = 10;
@@ -57,6 +73,7 @@ impl Drop for Handle {
         for shared in [&self.ring, &self.check] {
             let mut queue = shared.queue.lock();
             queue.stopped = true;
+            shared.news.store(true, Ordering::Release);
             queue.lanes.iter_mut().for_each(VecDeque::clear);
             shared.ready.notify_all();
         }
@@ -94,27 +111,45 @@ impl Compute {
             return Err(Busy);
         }
         queue.lanes[usize::from(class != Class::Decode)].push_back(Box::new(piece));
+        shared.news.store(true, Ordering::Release);
         shared.ready.notify_one();
         Ok(())
     }
 }
 
 fn work(shared: &Shared) {
+    // The next step is expected as soon as the last one came. Where that was later than a thread stays awake, it sleeps at once.
+    let mut expects = false;
     loop {
-        let piece = {
+        let idle = Instant::now();
+        if expects {
+            stay_awake(shared, idle);
+        }
+        let (piece, decode) = {
             let mut queue = shared.queue.lock();
             loop {
                 if queue.stopped {
                     return;
                 }
-                if let Some(piece) = queue.lanes.iter_mut().find_map(VecDeque::pop_front) {
-                    break piece;
+                let next =
+                    queue.lanes.iter_mut().enumerate().find_map(|(lane, pieces)| Some((lane, pieces.pop_front()?)));
+                shared.news.store(queue.lanes.iter().any(|lane| !lane.is_empty()), Ordering::Release);
+                if let Some((lane, piece)) = next {
+                    break (piece, lane == Class::Decode as usize);
                 }
                 shared.ready.wait(&mut queue);
             }
         };
+        expects = decode && idle.elapsed() < AWAKE;
         // A piece reports its own panic (see `guarded`); this is the last line that keeps the thread alive.
         let _ = panics::catch(piece);
+    }
+}
+
+/// Returns when there is something in the queue, or after [`AWAKE`].
+fn stay_awake(shared: &Shared, since: Instant) {
+    while !shared.news.load(Ordering::Acquire) && since.elapsed() < AWAKE {
+        std::hint::spin_loop();
     }
 }
 

@@ -81,8 +81,7 @@ fn run(spec: &JobSpec, n: u8, mut dice: impl FnMut() -> u8) -> Vec<StageRun> {
             // Silence: everyone asks its upstream again.
             for i in 0..n as usize {
                 if let Some(from) = stages[(i + 1) % n as usize].missing() {
-                    let mut again: Vec<_> =
-                        stages[i].replay_output(from).map(|(s, r)| Packet::Rows(s, r)).collect();
+                    let mut again: Vec<_> = stages[i].replay_output(from).map(|(s, r)| Packet::Rows(s, r)).collect();
                     again.extend(handoffs[i].iter().cloned().map(Packet::Handoff));
                     wires[i].extend(again);
                 }
