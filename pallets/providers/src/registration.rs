@@ -48,7 +48,6 @@ impl<T: Config> Pallet<T> {
             hardware,
             active: true,
             spans: Default::default(),
-            in_use: 0,
             deposit,
         };
         Points::<T>::mutate(|histogram| {
@@ -70,18 +69,25 @@ impl<T: Config> Pallet<T> {
         Self::check_worker(&controller, &worker, epoch, &proof)?;
         let old = core::mem::replace(&mut provider.worker, WorkerKey { account: worker.clone(), epoch });
         provider.old_workers.try_push(old.account).map_err(|_| Error::<T>::TooManyKeys)?;
-        Self::forget_idle_keys(&mut provider);
+        Self::forget_idle_keys(&controller, &mut provider);
         Workers::<T>::insert(&worker, &controller);
         Providers::<T>::insert(&controller, provider);
         Self::deposit_event(Event::WorkerRotated { controller, worker, epoch });
         Ok(())
     }
 
-    /// Older keys answer for assignments made under them: when nothing is in use there are none.
-    pub(crate) fn forget_idle_keys(provider: &mut Provider) {
-        if provider.in_use == 0 {
+    /// Whether nothing of a provider's capacity is taken, in any span.
+    pub(crate) fn is_idle(controller: &AccountId) -> bool {
+        InUse::<T>::iter_key_prefix(controller).next().is_none()
+    }
+
+    /// Older keys answer for assignments made under them: when nothing is in use there are none. Returns whether some went.
+    pub(crate) fn forget_idle_keys(controller: &AccountId, provider: &mut Provider) -> bool {
+        let forgets = !provider.old_workers.is_empty() && Self::is_idle(controller);
+        if forgets {
             core::mem::take(&mut provider.old_workers).iter().for_each(Workers::<T>::remove);
         }
+        forgets
     }
 
     pub(crate) fn do_announce(worker: AccountId, peer: PeerId) -> DispatchResult {
@@ -123,7 +129,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn do_deregister(controller: AccountId) -> DispatchResult {
         let provider = Providers::<T>::get(&controller).ok_or(Error::<T>::NotRegistered)?;
         ensure!(provider.spans.is_empty(), Error::<T>::AsksStanding);
-        ensure!(provider.in_use == 0, Error::<T>::InUse);
+        ensure!(Self::is_idle(&controller), Error::<T>::InUse);
         for worker in provider.old_workers.iter().chain([&provider.worker.account]) {
             Workers::<T>::remove(worker);
         }

@@ -270,6 +270,11 @@ impl<T: Config> BondManager for Pallet<T> {
         Ledgers::<T>::get(controller).free_exposure()
     }
 
+    fn bond_and_free(controller: &AccountId) -> (Balance, Balance) {
+        let ledger = Ledgers::<T>::get(controller);
+        (ledger.provider.total(), ledger.free_exposure())
+    }
+
     fn reserve(controller: &AccountId, id: &BackingId, amount: Balance) -> DispatchResult {
         ensure!(!Backings::<T>::contains_key(controller, id), Error::<T>::DuplicateBacking);
         Ledgers::<T>::try_mutate_exists(controller, |slot| {

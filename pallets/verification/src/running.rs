@@ -32,12 +32,12 @@ impl<T: Config> Pallet<T> {
     }
 
     /// After a commit or a `Blocked`: goes on once nobody is outstanding.
-    pub(crate) fn run_progress(job: &OpenJob) -> DispatchResult {
-        let stages = Self::stages_of(job)?;
+    pub(crate) fn run_progress(job: &OpenJob, stages: &[Stage]) -> Result<bool, DispatchError> {
         if stages.iter().any(|s| s.commit.is_none() && !s.blocked) {
-            return Ok(());
+            return Ok(false);
         }
-        Self::run_ended(job, &stages)
+        Self::run_ended(job, stages)?;
+        Ok(true)
     }
 
     /// Everyone has answered, or the time is up.

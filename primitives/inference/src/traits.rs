@@ -56,6 +56,10 @@ pub trait ProviderDirectory {
     fn peer_of(controller: &AccountId) -> Vec<u8>;
     /// Everyone who holds the span, at most [`MAX_HOLDERS`], in no particular order.
     fn holders(key: &SpanKey) -> Vec<Holder>;
+    /// The controllers among [`ProviderDirectory::holders`] alone, which costs less to find.
+    fn controllers(key: &SpanKey) -> Vec<AccountId> {
+        Self::holders(key).into_iter().map(|holder| holder.controller).collect()
+    }
     /// Takes a unit of capacity; fails if none is free.
     fn take(controller: &AccountId, key: &SpanKey, kind: SlotKind) -> Result<(), DispatchError>;
     /// Gives it back.
@@ -73,6 +77,10 @@ pub trait BondManager {
     fn bond(controller: &AccountId) -> Balance;
     /// Provider bond that neither an open backing nor a pending slash claims.
     fn free_exposure(controller: &AccountId) -> Balance;
+    /// Both: the bond, and what of it is free. The ledger is looked up once.
+    fn bond_and_free(controller: &AccountId) -> (Balance, Balance) {
+        (Self::bond(controller), Self::free_exposure(controller))
+    }
     /// Reserves part of the bond. Fails if less is free, or the id is already in use.
     fn reserve(controller: &AccountId, id: &BackingId, amount: Balance) -> Result<(), DispatchError>;
     /// Releases a reservation, whole; nothing happens if there is none.
@@ -135,6 +143,10 @@ pub struct OpenJob {
     pub due: Tick,
     /// Tick in which the job was submitted.
     pub created: Tick,
+    /// What is held from the client now: less than at submission once checkers of failed attempts were paid.
+    pub escrow: Balance,
+    /// Controllers excluded from this job by earlier attempts.
+    pub excluded: Vec<AccountId>,
 }
 
 /// How an attempt ended.
@@ -172,8 +184,6 @@ pub trait Market {
     fn set_due(job: JobHash, due: Tick) -> Result<(), DispatchError>;
     /// Ends the attempt. The market settles, dispatches again or refunds, and calls [`Verifier::forget`] for the attempt.
     fn conclude(job: JobHash, outcome: AttemptOutcome) -> Result<(), DispatchError>;
-    /// Controllers excluded from this job by earlier attempts.
-    fn excluded(job: JobHash) -> Vec<AccountId>;
 }
 
 /// Verification, as the market sees it. Implemented by pallet-assay-verification.
