@@ -98,6 +98,7 @@ impl pallet_assay_staking::Config for Test {
     type UnbondingSessions = ConstU32<5>;
     type SessionsPerElection = ConstU32<3>;
     type SlashDeferSessions = ConstU32<2>;
+    type BarSessions = ConstU32<4>;
     type IdleSessions = ConstU32<2>;
     type MaxValidators = ConstU32<8>;
     type MaxCandidates = ConstU32<10>;

@@ -12,6 +12,7 @@ use frame::{
     },
     traits::{ValidatorRegistration, ValidatorSet},
 };
+use polkadot_sdk::sp_staking::SessionIndex;
 
 impl Part {
     fn reason(self) -> HoldReason {
@@ -114,6 +115,7 @@ impl<T: Config> Pallet<T> {
             let (minimum, error) = Self::minimum(part);
             ensure!(ledger.part(part).active >= minimum, error);
         }
+        ensure!(T::Session::session_index() >= ledger.barred_until, Error::<T>::Barred);
         if Candidates::<T>::decode_len().unwrap_or_default() >= T::MaxCandidates::get() as usize {
             Self::displace(ledger.validator.active)?;
         }
@@ -158,6 +160,11 @@ impl<T: Config> Pallet<T> {
                 true
             }
         })
+    }
+
+    /// Until when an offence that became known in this session bars its author.
+    pub(crate) fn barred_from(session: SessionIndex) -> SessionIndex {
+        session.saturating_add(T::BarSessions::get())
     }
 
     pub(crate) fn do_set_counts(counts: ValidatorCounts) -> DispatchResult {
@@ -319,6 +326,17 @@ impl<T: Config> BondManager for Pallet<T> {
 
     fn slash_claimed(controller: &AccountId, amount: Balance, to: &[(AccountId, Balance)]) -> Balance {
         Self::slash(controller, Part::Provider, amount, to)
+    }
+
+    fn bar(controller: &AccountId) {
+        let until = Self::barred_from(T::Session::session_index());
+        Ledgers::<T>::mutate_exists(controller, |slot| {
+            if let Some(ledger) = slot.as_mut() {
+                ledger.barred_until = ledger.barred_until.max(until);
+            }
+        });
+        // Inference changes who is elected next, at the pace of elections; it never cuts a validator's session short.
+        Self::remove_candidate(controller, ChillReason::Offence);
     }
 }
 

@@ -30,6 +30,9 @@
 //!   the maximum per session and offender, applied to the validator part as it was at the first report. (The
 //!   handler is not told the kind of offence, so that two kinds in one session cost the higher of the two.) The slash
 //!   is pending for [`Config::SlashDeferSessions`] sessions and can be cancelled in that time.
+//! - **Re-entry**: whoever is accused of a consensus offence, or was slashed for an inference fault other than lateness, no
+//!   longer stands, and cannot stand again for [`Config::BarSessions`] sessions. An inference fault neither disables a validator
+//!   nor forces an election. If the accusation is cancelled the bar falls with it.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -120,6 +123,10 @@ pub mod pallet {
         /// For how many sessions a consensus slash can be cancelled. Shorter than `UnbondingSessions`.
         #[pallet::constant]
         type SlashDeferSessions: Get<SessionIndex>;
+        /// For how many sessions an offender may not stand for election. Longer than `SlashDeferSessions`: it must not be
+        /// elected by the bond that it is about to lose.
+        #[pallet::constant]
+        type BarSessions: Get<SessionIndex>;
         /// After how many sessions without a block a validator is chilled.
         #[pallet::constant]
         type IdleSessions: Get<SessionIndex>;
@@ -368,6 +375,8 @@ pub mod pallet {
         DuplicateBacking,
         /// Less than this of the provider part is free.
         InsufficientExposure,
+        /// The account committed an offence: it may stand again from the session `barred_until` of its ledger on.
+        Barred,
     }
 
     #[pallet::hooks]
@@ -380,6 +389,10 @@ pub mod pallet {
             assert!(
                 T::SlashDeferSessions::get() < T::UnbondingSessions::get(),
                 "SlashDeferSessions must be shorter than UnbondingSessions, or a bond leaves before its slash is executed"
+            );
+            assert!(
+                T::BarSessions::get() > T::SlashDeferSessions::get(),
+                "BarSessions must be longer than SlashDeferSessions, or an offender stands by the bond that it is about to lose"
             );
             assert!(T::SessionsPerElection::get() > 0, "SessionsPerElection must be positive");
             assert!(T::IdleSessions::get() > 0, "IdleSessions must be positive");
@@ -466,7 +479,7 @@ pub mod pallet {
         ///
         /// ## Errors
         /// [`Error::AlreadyValidating`], [`Error::NoSessionKeys`], [`Error::ValidatorBondTooSmall`],
-        /// [`Error::ProviderBondTooSmall`], [`Error::TooManyCandidates`].
+        /// [`Error::ProviderBondTooSmall`], [`Error::Barred`], [`Error::TooManyCandidates`].
         ///
         /// ## Events
         /// [`Event::Validating`]; [`Event::Chilled`] for whoever gave way.

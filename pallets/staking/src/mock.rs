@@ -44,6 +44,7 @@ parameter_types! {
     pub const UnbondingSessions: u32 = 5;
     pub const SessionsPerElection: u32 = 3;
     pub const SlashDeferSessions: u32 = 2;
+    pub const BarSessions: u32 = 4;
     pub const IdleSessions: u32 = 2;
     pub const MaxValidators: u32 = 8;
     pub const MaxCandidates: u32 = 10;
@@ -97,6 +98,7 @@ impl crate::Config for Test {
     type UnbondingSessions = UnbondingSessions;
     type SessionsPerElection = SessionsPerElection;
     type SlashDeferSessions = SlashDeferSessions;
+    type BarSessions = BarSessions;
     type IdleSessions = IdleSessions;
     type MaxValidators = MaxValidators;
     type MaxCandidates = MaxCandidates;

@@ -98,6 +98,11 @@ pub trait BondManager {
     fn unclaim(controller: &AccountId, amount: Balance);
     /// Executes a claim: `to` are paid in order out of it, the rest is burned. Reaches unbonding chunks. Returns what was burned.
     fn slash_claimed(controller: &AccountId, amount: Balance, to: &[(AccountId, Balance)]) -> Balance;
+    /// The controller was slashed for more than lateness: it stands for no election for a while. One that validates is not
+    /// disabled, and leaves the set only as elections replace it.
+    fn bar(controller: &AccountId) {
+        let _ = controller;
+    }
 }
 
 /// Takes offences. Implemented by pallet-assay-slashing. Deduplicates by `(at, role, offender)`.

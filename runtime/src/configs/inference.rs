@@ -91,6 +91,8 @@ impl pallet_assay_staking::Config for Runtime {
     type SessionsPerElection = ConstU32<10>;
     // Six hours in which a consensus slash can be cancelled; well inside the unbonding period.
     type SlashDeferSessions = ConstU32<{ 6 * 60 }>;
+    // A day, as long as a bond stays within reach: time to find out what went wrong before it goes on.
+    type BarSessions = UnbondingSessions;
     type IdleSessions = ConstU32<2>;
     type MaxValidators = ConstU32<100>;
     type MaxCandidates = ConstU32<1_000>;
