@@ -91,6 +91,7 @@ impl pallet_assay_staking::Config for Test {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Currency = Balances;
     type Session = Session;
+    type History = historical::NoteHistoricalRoot<Self, Staking>;
     type AdminOrigin = EnsureRoot<AccountId>;
     type SlashCancelOrigin = EnsureRoot<AccountId>;
     type MinValidatorBond = ConstU128<100>;

@@ -81,7 +81,10 @@ pub mod pallet {
         token::fungible,
         traits::{ValidatorRegistration, ValidatorSet},
     };
-    use polkadot_sdk::{pallet_session::SessionInterface, sp_staking::SessionIndex};
+    use polkadot_sdk::{
+        pallet_session::{self, SessionInterface},
+        sp_staking::SessionIndex,
+    };
 
     const STORAGE_VERSION: StorageVersion = StorageVersion::new(0);
 
@@ -103,6 +106,8 @@ pub mod pallet {
         type Session: ValidatorSet<AccountId, ValidatorId = AccountId>
             + ValidatorRegistration<AccountId>
             + SessionInterface<ValidatorId = AccountId, AccountId = AccountId>;
+        /// The session manager that `pallet-session` itself asks: this pallet, inside of whatever notes the history of sessions.
+        type History: pallet_session::SessionManager<AccountId>;
         /// May change how many validators there are.
         type AdminOrigin: EnsureOrigin<Self::RuntimeOrigin>;
         /// May cancel a pending consensus slash.
@@ -227,6 +232,7 @@ pub mod pallet {
     impl<T: Config> BuildGenesisConfig for GenesisConfig<T> {
         fn build(&self) {
             Pallet::<T>::build_genesis(&self.bonds, self.counts);
+            Pallet::<T>::note_first_sessions();
         }
     }
 

@@ -17,7 +17,7 @@ use polkadot_sdk::{
         PalletId,
     },
     frame_system::EnsureRoot,
-    pallet_babe, pallet_safe_mode,
+    pallet_babe, pallet_safe_mode, pallet_session,
     sp_consensus_babe::{make_vrf_transcript, RANDOMNESS_VRF_CONTEXT},
     sp_core::crypto::Wraps,
 };
@@ -82,6 +82,7 @@ impl pallet_assay_staking::Config for Runtime {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Currency = Balances;
     type Session = Session;
+    type History = <Runtime as pallet_session::Config>::SessionManager;
     type AdminOrigin = EnsureRoot<AccountId>;
     type SlashCancelOrigin = EnsureRoot<AccountId>;
     type MinValidatorBond = MinValidatorBond;
