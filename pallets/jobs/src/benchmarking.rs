@@ -86,7 +86,7 @@ mod benches {
     #[benchmark]
     fn cancel() -> Result<(), BenchmarkError> {
         let (client, job) = open::<T>(2, 4, 2)?;
-        Pallet::<T>::fail_attempt(job, Vec::new(), Vec::new())?;
+        Pallet::<T>::fail_attempt(job, Vec::new(), Vec::new(), None)?;
         #[extrinsic_call]
         cancel(RawOrigin::Signed(client), job);
         assert!(!Jobs::<T>::contains_key(job));
@@ -164,7 +164,7 @@ mod benches {
     #[benchmark]
     fn redispatch(s: Linear<1, MAX_STAGES>) -> Result<(), BenchmarkError> {
         let (_, job) = open::<T>(s, FEW_HOLDERS, 2)?;
-        Pallet::<T>::fail_attempt(job, Vec::new(), Vec::new())?;
+        Pallet::<T>::fail_attempt(job, Vec::new(), Vec::new(), None)?;
         #[block]
         {
             Pallet::<T>::dispatch_again(job);

@@ -182,12 +182,20 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// An attempt failed: pays whoever checked in good faith, then waits for the next tick or, if attempts are used up,
-    /// refunds.
-    pub(crate) fn fail_attempt(hash: JobHash, exclude: Vec<AccountId>, checks: Vec<(u8, AccountId)>) -> DispatchResult {
+    /// An attempt failed: pays whoever checked in good faith or executed what nobody could check, then waits for the next tick
+    /// or, if attempts are used up, refunds.
+    pub(crate) fn fail_attempt(
+        hash: JobHash,
+        exclude: Vec<AccountId>,
+        checks: Vec<(u8, AccountId)>,
+        unchecked: Option<u32>,
+    ) -> DispatchResult {
         let (mut job, spec) = Self::load_assigned(hash)?;
         let params = Self::params_of(&job)?;
         Self::pay_failed_checks(hash, &mut job, &spec, &params, checks);
+        if let Some(tokens) = unchecked {
+            Self::pay_unchecked(hash, &mut job, &spec, &params, tokens);
+        }
         for who in &exclude {
             // The bound is far above what all attempts together can rule out; forgetting one would only let it bid again.
             if !job.excluded.contains(who) && job.excluded.try_push(who.clone()).is_err() {

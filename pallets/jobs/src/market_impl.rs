@@ -41,7 +41,9 @@ impl<T: Config> Market for Pallet<T> {
     fn conclude(hash: JobHash, outcome: AttemptOutcome) -> Result<(), DispatchError> {
         match outcome {
             AttemptOutcome::Done { output, stages, assurance } => Self::settle(hash, output, stages, assurance),
-            AttemptOutcome::Failed { exclude, checks } => Self::fail_attempt(hash, exclude, checks),
+            AttemptOutcome::Failed { exclude, checks, unchecked } => {
+                Self::fail_attempt(hash, exclude, checks, unchecked)
+            }
             AttemptOutcome::Inconclusive => {
                 Self::load_assigned(hash)?;
                 Self::refund(hash, RefundReason::Inconclusive);

@@ -28,7 +28,8 @@ pub(crate) enum Service<'a> {
     Execution(&'a StageAssignment),
     /// A check in the attempt that stands: the posted fee, out of the checkers' part of the escrow, then of the fixed fee.
     Check(&'a AccountId),
-    /// A check in an attempt that failed: the posted fee, out of the fixed fee alone.
+    /// A check in an attempt that failed, or an execution that nobody could check: the posted fee of a check, out of the fixed
+    /// fee alone.
     FailedCheck(&'a AccountId),
 }
 
@@ -179,6 +180,25 @@ impl<T: Config> Pallet<T> {
             let Leg { paid, burned } = Self::pay(payer, Service::FailedCheck(&checker), work, &mut owed);
             if paid > 0 || burned > 0 {
                 Self::deposit_event(Event::CheckPaid { job: hash, stage, checker, paid, burned });
+            }
+        }
+        Self::make(&job.client, &owed, 0);
+    }
+
+    /// Executors of an attempt whose commitments stand, but for which no checkers could be drawn: each as if it had checked its
+    /// stage, as far as the fixed fee reaches, in the order of the stages.
+    ///
+    /// Not the price: pay for a result that nobody checked would be pay for making checkers scarce. The fixed fee does not return
+    /// to the client anyway, and whoever keeps the others busy to get it has paid as much for every job that does so.
+    pub(crate) fn pay_unchecked(hash: JobHash, job: &mut Job, spec: &JobSpec, params: &Params, tokens: u32) {
+        let mut owed = Payments::default();
+        for (stage, a) in job.stages.clone().into_iter().enumerate() {
+            let work = Self::stage_work(spec, a.span, tokens).unwrap_or_default();
+            let payer = Payer::Escrow { job: &mut *job, params };
+            let Leg { paid, burned } = Self::pay(payer, Service::FailedCheck(&a.executor), work, &mut owed);
+            if paid > 0 || burned > 0 {
+                let (stage, executor) = (stage as u8, a.executor);
+                Self::deposit_event(Event::UncheckedPaid { job: hash, stage, executor, paid, burned });
             }
         }
         Self::make(&job.client, &owed, 0);

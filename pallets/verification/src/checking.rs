@@ -230,7 +230,7 @@ impl<T: Config> Pallet<T> {
         }
         exclude.sort();
         exclude.dedup();
-        T::Market::conclude(job.job, AttemptOutcome::Failed { exclude, checks })
+        T::Market::conclude(job.job, AttemptOutcome::Failed { exclude, checks, unchecked: None })
     }
 
     /// Nothing was decided: nobody is slashed beyond liveness.

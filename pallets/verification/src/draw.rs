@@ -42,7 +42,9 @@ impl<T: Config> Pallet<T> {
             .ok_or(Error::<T>::TooFewAuthors.into())
             .and_then(|drawn_by| with_storage_layer(|| Self::draw_first(job, drawn_by)));
         drawn.or_else(|_| {
-            T::Market::conclude(job.job, AttemptOutcome::Failed { exclude: Vec::new(), checks: Vec::new() })
+            // It is nobody's fault, least of all that of those who did their work.
+            let unchecked = Outputs::<T>::decode_len(job.job).map(|n| n as u32);
+            T::Market::conclude(job.job, AttemptOutcome::Failed { exclude: Vec::new(), checks: Vec::new(), unchecked })
         })
     }
 

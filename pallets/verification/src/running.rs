@@ -70,7 +70,8 @@ impl<T: Config> Pallet<T> {
         if !faulty.is_empty() || stages.iter().any(|s| s.commit.is_none()) {
             faulty.sort();
             faulty.dedup();
-            return T::Market::conclude(job.job, AttemptOutcome::Failed { exclude: faulty, checks: Vec::new() });
+            let outcome = AttemptOutcome::Failed { exclude: faulty, checks: Vec::new(), unchecked: None };
+            return T::Market::conclude(job.job, outcome);
         }
         if job.spec.mode.k() <= 1 {
             return Self::conclude_done(job, stages);

@@ -172,6 +172,9 @@ pub enum AttemptOutcome {
         exclude: Vec<AccountId>,
         /// Checkers who answered in good faith; paid out of the fixed fee.
         checks: Vec<(u8, AccountId)>,
+        /// Every stage committed, to so many generated ids, but no checkers could be drawn: each executor is paid as if for a
+        /// check, out of the fixed fee.
+        unchecked: Option<u32>,
     },
     /// No verdict: the client is refunded.
     Inconclusive,
