@@ -1,6 +1,10 @@
 //! Registration, worker keys, peer ids.
 
 use crate::*;
+use alloc::{
+    format,
+    string::{String, ToString},
+};
 use assay_primitives::{digest, AccountId, Ask, HardwareProfile, Span, SpanKey, WorkerSignature, SPEC_ID};
 use frame::{
     deps::{sp_core::sr25519, sp_io},
@@ -151,24 +155,43 @@ impl<T: Config> Pallet<T> {
     /// and says what to change.
     #[allow(clippy::panic)]
     pub(crate) fn build_genesis(providers: &[GenesisProvider]) {
-        for provider in providers {
-            if let Err(error) = Self::genesis_provider(provider) {
-                panic!("genesis provider {:?}: {error:?}", provider.controller);
+        for (i, provider) in providers.iter().enumerate() {
+            if let Err((field, error)) = Self::genesis_provider(provider) {
+                let (who, error) = (&provider.controller, <&str>::from(error));
+                panic!("providers.providers[{i}].{field} of {who:?}: {error}: {}", genesis_advice(error));
             }
         }
     }
 
-    fn genesis_provider(genesis: &GenesisProvider) -> DispatchResult {
+    /// Fails with the field that is wrong, and why.
+    fn genesis_provider(genesis: &GenesisProvider) -> Result<(), (String, DispatchError)> {
         let GenesisProvider { controller, worker, asks } = genesis;
-        ensure!(!Providers::<T>::contains_key(controller), Error::<T>::AlreadyRegistered);
-        ensure!(!Workers::<T>::contains_key(worker), Error::<T>::WorkerTaken);
-        ensure!(worker != controller, Error::<T>::WorkerIsController);
+        let wrong = |field: &str, error: Error<T>| -> (String, DispatchError) { (field.to_string(), error.into()) };
+        ensure!(!Providers::<T>::contains_key(controller), wrong("controller", Error::AlreadyRegistered));
+        ensure!(!Workers::<T>::contains_key(worker), wrong("worker", Error::WorkerTaken));
+        ensure!(worker != controller, wrong("worker", Error::WorkerIsController));
         Self::insert(controller.clone(), worker.clone(), Default::default(), 1 << SPEC_ID, 0);
-        for GenesisAsk { model, first, end, price, slots, check_slots, rate } in asks {
+        for (i, GenesisAsk { model, first, end, price, slots, check_slots, rate }) in asks.iter().enumerate() {
             let key = SpanKey { model: *model, span: Span { first: *first, end: *end } };
             let ask = Ask { price: *price, slots: *slots, check_slots: *check_slots, rate: *rate };
-            Self::genesis_ask(controller.clone(), key, ask)?;
+            Self::genesis_ask(controller.clone(), key, ask).map_err(|error| (format!("asks[{i}]"), error))?;
         }
         Ok(())
+    }
+}
+
+/// What to change in a genesis state that this error refuses.
+fn genesis_advice(error: &str) -> &'static str {
+    match error {
+        "AlreadyRegistered" => "give each controller once",
+        "WorkerTaken" => "give each worker once",
+        "WorkerIsController" => "give the account of a key that lies on the worker's machine",
+        "UnknownSpan" => "first and end must be a stage in a template of a model in models.models",
+        "NoSlots" => "slots or checkSlots must be positive",
+        "RateTooLow" => "rate must be at least min_rate of jobs.params",
+        "PriceAboveReserve" => "price must be at most base_price of jobs.params",
+        "BookFull" => "too many providers ask for this span",
+        "TooManyAsks" => "too many asks of one provider",
+        _ => "the pallet's documentation says when",
     }
 }

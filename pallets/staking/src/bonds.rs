@@ -178,21 +178,25 @@ impl<T: Config> Pallet<T> {
     /// and says what to change.
     #[allow(clippy::panic)]
     pub(crate) fn build_genesis(bonds: &[GenesisBond], counts: Option<ValidatorCounts>) {
-        let counts = counts.map_or(Ok(()), Self::do_set_counts);
-        let mut results = alloc::vec![("the counts of validators", None, counts)];
-        for GenesisBond { account, validator, provider } in bonds {
-            let parts = [(Part::Validator, *validator), (Part::Provider, *provider)];
-            for (part, amount) in parts.into_iter().filter(|(_, amount)| *amount > 0) {
-                results.push(("a bond", Some(account), Self::do_bond(account, part, amount)));
-            }
-            if *validator > 0 {
-                // Session keys are set later in the genesis state, or the election will pass over the account.
-                results.push(("a candidate", Some(account), Self::add_candidate(account)));
-            }
+        if counts.map_or(Ok(()), Self::do_set_counts).is_err() {
+            let most = T::MaxValidators::get();
+            panic!("staking.counts: {counts:?} must satisfy 1 <= minimum <= target <= {most}");
         }
-        for (what, who, result) in results {
-            if let Err(error) = result {
-                panic!("genesis: {what} {who:?}: {error:?}");
+        for (i, GenesisBond { account, validator, provider }) in bonds.iter().enumerate() {
+            let parts = [(Part::Validator, "validator", *validator), (Part::Provider, "provider", *provider)];
+            for (part, field, amount) in parts.into_iter().filter(|(_, _, amount)| *amount > 0) {
+                if let Err(error) = Self::do_bond(account, part, amount) {
+                    let (least, error) = (Self::minimum(part).0, <&str>::from(error));
+                    panic!(
+                        "staking.bonds[{i}].{field} of {account:?}: {error}: give 0 or at least {least}, and endow the account in \
+                         balances.balances with both parts and an existential deposit"
+                    );
+                }
+            }
+            // Session keys are set elsewhere in the genesis state, or the election will pass over the account.
+            if *validator > 0 && Self::add_candidate(account).is_err() {
+                let most = T::MaxCandidates::get();
+                panic!("staking.bonds[{i}].validator of {account:?}: at most {most} accounts may stand for election");
             }
         }
     }
