@@ -40,7 +40,9 @@ impl<T: Config> Market for Pallet<T> {
 
     fn conclude(hash: JobHash, outcome: AttemptOutcome) -> Result<(), DispatchError> {
         match outcome {
-            AttemptOutcome::Done { output, stages, assurance } => Self::settle(hash, output, stages, assurance),
+            AttemptOutcome::Done { output, ids_root, stages, assurance } => {
+                Self::settle(hash, output, ids_root, stages, assurance)
+            }
             AttemptOutcome::Failed { exclude, checks, unchecked } => {
                 Self::fail_attempt(hash, exclude, checks, unchecked)
             }

@@ -6,7 +6,7 @@
 
 use crate::{pallet::*, types::*};
 use alloc::{collections::BTreeMap, vec::Vec};
-use assay_primitives::{digest, market, traits::ProviderDirectory, *};
+use assay_primitives::{market, traits::ProviderDirectory, *};
 use frame::{
     deps::frame_support::storage::with_storage_layer,
     prelude::*,
@@ -208,6 +208,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn settle(
         hash: JobHash,
         output: OutputIds,
+        ids_root: H256,
         proofs: Vec<(Option<H256>, Vec<AccountId>)>,
         assurance: Assurance,
     ) -> DispatchResult {
@@ -245,7 +246,6 @@ impl<T: Config> Pallet<T> {
         }
         let Leg { paid, burned } = owed.total();
         let burned = burned.saturating_add(rest);
-        let ids_root = digest::ids_root(prompt, &output);
         let receipt = Receipt {
             job: hash,
             client: job.client.clone(),

@@ -195,6 +195,9 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn conclude_done(job: &OpenJob, stages: &[Stage]) -> DispatchResult {
         let attempt = Attempts::<T>::get(job.job).ok_or(Error::<T>::JobUnknown)?;
         let output = Outputs::<T>::get(job.job).ok_or(Error::<T>::OutputMissing)?;
+        // Hashed when it was committed, which is not done twice.
+        let last = stages.last().and_then(|stage| stage.commit.as_ref());
+        let ids_root = last.map(|commit| commit.out_root).ok_or(Error::<T>::OutputMissing)?;
         Self::report_no_shows(job, stages);
         let proofs = stages
             .iter()
@@ -211,7 +214,7 @@ impl<T: Config> Pallet<T> {
             relaxed: k > 1 && job.params.relaxed,
             escalated: attempt.escalated,
         };
-        T::Market::conclude(job.job, AttemptOutcome::Done { output, stages: proofs, assurance })
+        T::Market::conclude(job.job, AttemptOutcome::Done { output, ids_root, stages: proofs, assurance })
     }
 
     /// The attempt failed after its checkers were drawn. Besides the guilty, whoever lied or never answered is ruled out;

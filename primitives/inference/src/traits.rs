@@ -161,6 +161,8 @@ pub enum AttemptOutcome {
     Done {
         /// The answer.
         output: OutputIds,
+        /// `ids_root` of prompt and answer: the last stage's commitment was checked against it.
+        ids_root: H256,
         /// Opened stage roots, by stage (none when unverified), and the checkers whose answers agreed, by stage.
         stages: Vec<(Option<H256>, Vec<AccountId>)>,
         /// How much it proves.
