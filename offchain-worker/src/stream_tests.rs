@@ -40,7 +40,7 @@ impl Scene {
             attempt: 0,
             now: 1,
             due: 9,
-            escrow: 0,
+            held: 0,
             stages: vec![stage(0, AccountId::new([8; 32])), stage(1, worker.clone())],
             output: None,
         };

@@ -162,7 +162,8 @@ mod runtime {
     pub type TransactionPayment = pallet_transaction_payment;
 
     // Elects for the session pallet, but not the first set: genesis too is built in the order of the indices, so that
-    // there are no candidates yet when the session pallet asks, and whoever has keys in its genesis state validates.
+    // there are no candidates yet when the session pallet asks, and whoever has keys in its genesis state validates. Its
+    // own genesis then enters that set into the history of sessions.
     #[runtime::pallet_index(52)]
     pub type Staking = pallet_assay_staking;
 

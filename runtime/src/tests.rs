@@ -201,6 +201,49 @@ fn full_block_costs_half_a_token() {
     });
 }
 
+/// The first block of an epoch, by the validator with the index 0.
+fn begin_epoch(number: BlockNumber, epoch: u64) {
+    let slot = Slot::from(1 + epoch * EPOCH_DURATION_IN_SLOTS);
+    begin_block(number, PreDigest::SecondaryPlain(SecondaryPlainPreDigest { authority_index: 0, slot }));
+    AllPalletsWithSystem::on_initialize(number);
+    Babe::on_finalize(number);
+    Authorship::on_finalize(number);
+}
+
+#[test]
+fn key_ownership_of_the_first_two_sessions_can_be_proven_later() {
+    use polkadot_sdk::{
+        frame_support::traits::KeyOwnerProofSystem,
+        sp_consensus_grandpa::AuthorityId as GrandpaId,
+        sp_core::crypto::{get_public_from_string_or_panic, key_types::GRANDPA},
+    };
+    block_of(0).execute_with(|| {
+        AllPalletsWithSystem::on_initialize(1);
+        Babe::on_finalize(1);
+        Authorship::on_finalize(1);
+        let owner = |name: &str| {
+            let key = (GRANDPA, get_public_from_string_or_panic::<GrandpaId>(name));
+            let proof = Historical::prove(key.clone()).expect("a validator's key");
+            (development_account(name), key, proof)
+        };
+        let first = ["Alice", "Dave"].map(owner);
+        begin_epoch(2, 1);
+        assert_eq!(Session::current_index(), 1);
+        let second = ["Bob", "Dave"].map(owner);
+        begin_epoch(3, 2);
+        begin_epoch(4, 3);
+        assert_eq!(Session::current_index(), 3);
+        for (session, proofs) in [(0, first), (1, second)] {
+            assert!(Historical::historical_root(session).is_some());
+            for (who, key, proof) in proofs {
+                assert_eq!(proof.session, session);
+                let proven = <Historical as KeyOwnerProofSystem<_>>::check_proof(key, proof);
+                assert_eq!(proven, Some((who, ())), "session {session}");
+            }
+        }
+    });
+}
+
 #[test]
 fn vrf_of_an_epochs_first_block_belongs_to_its_author() {
     block_of(0).execute_with(|| {

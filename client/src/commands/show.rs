@@ -116,7 +116,7 @@ fn print_job(chain: &Chain, out: Out, v: &JobView) {
     };
     out.event(json!({
         "event": "job", "job": hex(v.job), "client": v.client.to_string(), "model": hex(v.spec.model), "phase": format!("{:?}", v.phase),
-        "attempt": v.attempt, "now": v.now, "due": v.due, "escrow": v.escrow.to_string(), "inputTokens": input,
+        "attempt": v.attempt, "now": v.now, "due": v.due, "held": v.held.to_string(), "inputTokens": input,
         "maxNewTokens": v.spec.max_new_tokens, "k": v.spec.mode.k(),
         "stages": v.stages.iter().map(|s| json!({
             "first": s.span.first, "end": s.span.end, "executor": s.executor.to_string(), "price": s.price.to_string(),
@@ -126,8 +126,8 @@ fn print_job(chain: &Chain, out: Out, v: &JobView) {
         })).collect::<Vec<_>>(),
     }));
     out.say(format!(
-        "job     {}\nclient  {}\nphase   {:?}, attempt {}, due at tick {} (now {})\nescrow  {}\nasks    {input} prompt tokens, up to {} new, k = {}",
-        hex(v.job), v.client, v.phase, v.attempt, v.due, v.now, chain.token.show(v.escrow), v.spec.max_new_tokens, v.spec.mode.k()
+        "job     {}\nclient  {}\nphase   {:?}, attempt {}, due at tick {} (now {})\nheld    {} now\nasks    {input} prompt tokens, up to {} new, k = {}",
+        hex(v.job), v.client, v.phase, v.attempt, v.due, v.now, chain.token.show(v.held), v.spec.max_new_tokens, v.spec.mode.k()
     ));
     for (i, s) in v.stages.iter().enumerate() {
         let state = match (&s.commit, s.blocked) {

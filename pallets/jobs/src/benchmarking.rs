@@ -1,6 +1,6 @@
 //! Benchmarks of every call and of every step of the hook.
 
-use crate::*;
+use crate::{lifecycle::FEW_HOLDERS, *};
 use alloc::{vec, vec::Vec};
 use assay_primitives::*;
 use frame::{
@@ -75,7 +75,7 @@ mod benches {
     fn submit(s: Linear<1, MAX_STAGES>) -> Result<(), BenchmarkError> {
         relax::<T>()?;
         let client = client::<T>();
-        let model = T::BenchmarkHelper::world(s, 4);
+        let model = T::BenchmarkHelper::world(s, FEW_HOLDERS);
         let spec = dearest_job(model, 2);
         #[extrinsic_call]
         submit(RawOrigin::Signed(client.clone()), spec);
@@ -86,7 +86,7 @@ mod benches {
     #[benchmark]
     fn cancel() -> Result<(), BenchmarkError> {
         let (client, job) = open::<T>(2, 4, 2)?;
-        Pallet::<T>::fail_attempt(job, Vec::new(), Vec::new())?;
+        Pallet::<T>::fail_attempt(job, Vec::new(), Vec::new(), None)?;
         #[extrinsic_call]
         cancel(RawOrigin::Signed(client), job);
         assert!(!Jobs::<T>::contains_key(job));
@@ -147,7 +147,7 @@ mod benches {
 
     /// The auction of one stage.
     #[benchmark]
-    fn match_stage(h: Linear<4, MAX_HOLDERS>) -> Result<(), BenchmarkError> {
+    fn match_stage(h: Linear<FEW_HOLDERS, MAX_HOLDERS>) -> Result<(), BenchmarkError> {
         relax::<T>()?;
         let model = T::BenchmarkHelper::world(1, h);
         let spec = dearest_job(model, 2);
@@ -163,8 +163,8 @@ mod benches {
     /// With the fewest holders, as in `submit`.
     #[benchmark]
     fn redispatch(s: Linear<1, MAX_STAGES>) -> Result<(), BenchmarkError> {
-        let (_, job) = open::<T>(s, 8, 2)?;
-        Pallet::<T>::fail_attempt(job, Vec::new(), Vec::new())?;
+        let (_, job) = open::<T>(s, FEW_HOLDERS, 2)?;
+        Pallet::<T>::fail_attempt(job, Vec::new(), Vec::new(), None)?;
         #[block]
         {
             Pallet::<T>::dispatch_again(job);

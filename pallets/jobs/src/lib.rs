@@ -21,7 +21,8 @@
 //! standing asks of the span's holders. Nothing is queued.
 //!
 //! **Escrow** is a hold on the client's account over everything the job can cost. The part above what was used returns;
-//! the fixed fee does not, once somebody was assigned: it pays the checks of failed attempts and the rest of it burns.
+//! the fixed fee does not, once somebody was assigned: it pays the checks of failed attempts, and executors for whose work no
+//! checkers could be drawn, and the rest of it burns.
 //!
 //! **Service ticks**, not blocks, measure time: the tick advances in `on_poll`, and only while answers are possible.
 //! Safe mode or a migration therefore costs nobody a deadline.
@@ -335,6 +336,20 @@ pub mod pallet {
         ParamsSet {
             /// Their version.
             version: u32,
+        },
+        /// An executor was paid as if for a check: it committed, but no checkers could be drawn, and the attempt failed.
+        #[codec(index = 10)]
+        UncheckedPaid {
+            /// The job.
+            job: JobHash,
+            /// The stage.
+            stage: u8,
+            /// The executor's controller.
+            executor: AccountId,
+            /// What it was paid.
+            paid: Balance,
+            /// What burned on the way.
+            burned: Balance,
         },
     }
 

@@ -16,6 +16,9 @@ use frame::{
     },
 };
 
+/// Holders of every span in the benchmarks of submission and of another attempt; `match_stage` tells what more of them cost.
+pub(crate) const FEW_HOLDERS: u32 = 4;
+
 impl<T: Config> Pallet<T> {
     pub(crate) fn do_submit(client: AccountId, spec: JobSpec) -> DispatchResultWithPostInfo {
         let refused = |e: Error<T>| DispatchErrorWithPostInfo {
@@ -83,19 +86,25 @@ impl<T: Config> Pallet<T> {
             excluded: Default::default(),
         };
         let holders = matched.iter().map(|m| m.looked_at).max().unwrap_or(MAX_HOLDERS);
-        Self::assign(hash, job, &spec, &params, &checked.work, matched)?;
+        Self::assign(hash, job, spec, params, &checked.work, matched)?;
         Ok(Some(Self::submit_weight(stages, holders)).into())
     }
 
     /// Submission of a job of so many stages, each held by at most so many.
     pub(crate) fn submit_weight(stages: u32, holders: u32) -> Weight {
-        T::WeightInfo::submit(stages).saturating_add(T::WeightInfo::match_stage(holders).saturating_mul(stages.into()))
+        T::WeightInfo::submit(stages).saturating_add(Self::more_holders(stages, holders))
     }
 
     /// Another attempt at such a job.
     pub(crate) fn redispatch_weight(stages: u32) -> Weight {
-        T::WeightInfo::redispatch(stages)
-            .saturating_add(T::WeightInfo::match_stage(MAX_HOLDERS).saturating_mul(stages.into()))
+        T::WeightInfo::redispatch(stages).saturating_add(Self::more_holders(stages, MAX_HOLDERS))
+    }
+
+    /// What holders add to matching beyond the few that are in the other weights already.
+    fn more_holders(stages: u32, holders: u32) -> Weight {
+        T::WeightInfo::match_stage(holders)
+            .saturating_sub(T::WeightInfo::match_stage(FEW_HOLDERS))
+            .saturating_mul(stages.into())
     }
 
     /// What the escrow holds for the checkers of one attempt.
@@ -108,8 +117,8 @@ impl<T: Config> Pallet<T> {
     fn assign(
         hash: JobHash,
         mut job: Job,
-        spec: &JobSpec,
-        params: &Params,
+        spec: JobSpec,
+        params: Params,
         work: &[market::StageWork],
         matched: Vec<Match>,
     ) -> DispatchResult {
@@ -122,8 +131,14 @@ impl<T: Config> Pallet<T> {
             job.stages.try_push(a).map_err(|_| Error::<T>::TemplateUnknown)?;
         }
         job.phase = JobPhase::Running;
-        let due = Now::<T>::get().saturating_add(market::ring_ticks(params, speeds, spec.extra_ticks));
-        Self::schedule(hash, &mut job, due);
+        let due = Now::<T>::get().saturating_add(market::ring_ticks(&params, speeds, spec.extra_ticks));
+        if job.attempt == 0 {
+            // It is in no agenda yet.
+            job.due = due;
+            Agenda::<T>::insert(due, hash, ());
+        } else {
+            Self::schedule(hash, &mut job, due);
+        }
         Jobs::<T>::insert(hash, &job);
         Self::deposit_event(Event::Assigned {
             job: hash,
@@ -131,7 +146,7 @@ impl<T: Config> Pallet<T> {
             stages: job.stages.clone(),
             due: job.due,
         });
-        T::Verifier::attempt_started(&Self::to_open(hash, job, spec.clone(), params.clone()));
+        T::Verifier::attempt_started(&Self::to_open(hash, job, spec, params));
         Ok(())
     }
 
@@ -158,7 +173,7 @@ impl<T: Config> Pallet<T> {
                 excluded: &job.excluded,
             })
             .map_err(|(_, why)| Self::no_match_error(why))?;
-            Self::assign(hash, job, &spec, &params, &work, matched)
+            Self::assign(hash, job, spec, params, &work, matched)
         });
         if let Err(why) = outcome {
             let gone = why == Error::<T>::ModelUnknown.into();
@@ -167,12 +182,20 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// An attempt failed: pays whoever checked in good faith, then waits for the next tick or, if attempts are used up,
-    /// refunds.
-    pub(crate) fn fail_attempt(hash: JobHash, exclude: Vec<AccountId>, checks: Vec<(u8, AccountId)>) -> DispatchResult {
-        let (mut job, spec) = Self::load(hash)?;
+    /// An attempt failed: pays whoever checked in good faith or executed what nobody could check, then waits for the next tick
+    /// or, if attempts are used up, refunds.
+    pub(crate) fn fail_attempt(
+        hash: JobHash,
+        exclude: Vec<AccountId>,
+        checks: Vec<(u8, AccountId)>,
+        unchecked: Option<u32>,
+    ) -> DispatchResult {
+        let (mut job, spec) = Self::load_assigned(hash)?;
         let params = Self::params_of(&job)?;
         Self::pay_failed_checks(hash, &mut job, &spec, &params, checks);
+        if let Some(tokens) = unchecked {
+            Self::pay_unchecked(hash, &mut job, &spec, &params, tokens);
+        }
         for who in &exclude {
             // The bound is far above what all attempts together can rule out; forgetting one would only let it bid again.
             if !job.excluded.contains(who) && job.excluded.try_push(who.clone()).is_err() {
@@ -204,7 +227,8 @@ impl<T: Config> Pallet<T> {
     /// Ends a job without a result: what is left of the fixed fee burns, everything else returns.
     pub(crate) fn refund(hash: JobHash, reason: RefundReason) {
         let Ok((mut job, spec)) = Self::load(hash) else { return };
-        let burned = Self::burn_fee(&mut job);
+        let rest = Self::take_fee(&mut job);
+        let burned = Self::burn_escrow(&job.client, rest);
         let client = job.client.clone();
         let refunded = Self::kill(hash, job, &spec);
         Self::deposit_event(Event::Refunded { job: hash, client, reason, refunded, burned });
@@ -255,12 +279,11 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// Burns what is left of the fixed fee.
-    pub(crate) fn burn_fee(job: &mut Job) -> Balance {
+    /// Takes what is left of the fixed fee out of the escrow, to be burned.
+    pub(crate) fn take_fee(job: &mut Job) -> Balance {
         let amount = core::mem::take(&mut job.fee_budget).min(job.escrow);
-        let burned = Self::burn_escrow(&job.client, amount);
-        job.escrow = job.escrow.saturating_sub(burned);
-        burned
+        job.escrow = job.escrow.saturating_sub(amount);
+        amount
     }
 
     /// Burns part of the escrow; returns how much was.
@@ -277,9 +300,12 @@ impl<T: Config> Pallet<T> {
 
     /// Moves the job's one agenda entry. A tick that has passed would never be drained: the earliest is the present one.
     pub(crate) fn schedule(hash: JobHash, job: &mut Job, due: Tick) {
-        Agenda::<T>::remove(job.due, hash);
-        job.due = due.max(Now::<T>::get());
-        Agenda::<T>::insert(job.due, hash, ());
+        let due = due.max(Now::<T>::get());
+        if due != job.due {
+            Agenda::<T>::remove(job.due, hash);
+            job.due = due;
+            Agenda::<T>::insert(due, hash, ());
+        }
     }
 
     pub(crate) fn do_set_params(params: Params) -> DispatchResult {
@@ -307,6 +333,13 @@ impl<T: Config> Pallet<T> {
         Ok((job, spec))
     }
 
+    /// The same of a job that has executors.
+    pub(crate) fn load_assigned(hash: JobHash) -> Result<(Job, JobSpec), Error<T>> {
+        let (job, spec) = Self::load(hash)?;
+        ensure!(job.phase != JobPhase::Requeue, Error::<T>::NotAssigned);
+        Ok((job, spec))
+    }
+
     /// The parameters that a job is bound to.
     pub(crate) fn params_of(job: &Job) -> Result<Params, Error<T>> {
         ParamsOf::<T>::get(job.params_version).map(|v| v.params).ok_or(Error::<T>::ParamsMissing)
@@ -314,8 +347,9 @@ impl<T: Config> Pallet<T> {
 
     /// A job as verification sees it.
     pub(crate) fn to_open(hash: JobHash, job: Job, spec: JobSpec, params: Params) -> OpenJob {
-        let Job { client, phase, attempt, stages, due, created, .. } = job;
-        OpenJob { job: hash, client, spec, phase, attempt, stages, params, due, created }
+        let Job { client, phase, attempt, stages, due, created, escrow, excluded, .. } = job;
+        let excluded = excluded.into_inner();
+        OpenJob { job: hash, client, spec, phase, attempt, stages, params, due, created, escrow, excluded }
     }
 
     /// The chain's genesis hash, which every digest is bound to.

@@ -1,10 +1,9 @@
 //! The market as verification sees it.
 
 use crate::pallet::*;
-use alloc::vec::Vec;
 use assay_primitives::{
     traits::{AttemptOutcome, Market, OpenJob},
-    AccountId, JobHash, JobPhase, RefundReason, Tick,
+    JobHash, JobPhase, RefundReason, Tick,
 };
 use frame::prelude::*;
 
@@ -40,19 +39,18 @@ impl<T: Config> Market for Pallet<T> {
     }
 
     fn conclude(hash: JobHash, outcome: AttemptOutcome) -> Result<(), DispatchError> {
-        let job = Jobs::<T>::get(hash).ok_or(Error::<T>::JobUnknown)?;
-        ensure!(job.phase != JobPhase::Requeue, Error::<T>::NotAssigned);
         match outcome {
-            AttemptOutcome::Done { output, stages, assurance } => Self::settle(hash, output, stages, assurance),
-            AttemptOutcome::Failed { exclude, checks } => Self::fail_attempt(hash, exclude, checks),
+            AttemptOutcome::Done { output, ids_root, stages, assurance } => {
+                Self::settle(hash, output, ids_root, stages, assurance)
+            }
+            AttemptOutcome::Failed { exclude, checks, unchecked } => {
+                Self::fail_attempt(hash, exclude, checks, unchecked)
+            }
             AttemptOutcome::Inconclusive => {
+                Self::load_assigned(hash)?;
                 Self::refund(hash, RefundReason::Inconclusive);
                 Ok(())
             }
         }
-    }
-
-    fn excluded(hash: JobHash) -> Vec<AccountId> {
-        Jobs::<T>::get(hash).map(|job| job.excluded.into_inner()).unwrap_or_default()
     }
 }

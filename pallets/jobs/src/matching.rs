@@ -24,7 +24,7 @@ pub(crate) struct Match {
     pub looked_at: u32,
 }
 
-/// A holder that could take a stage, whoever takes the others.
+/// A holder that may be able to take a stage, whoever takes the others.
 struct Candidate {
     holder: Holder,
     /// Bond that nothing claims yet.
@@ -101,8 +101,11 @@ impl<T: Config> Pallet<T> {
         let now = Now::<T>::get();
         let k = u32::from(spec.mode.k());
         let held = holders.iter().filter(|h| now.saturating_sub(h.since) >= params.hold_ticks).count() as u32;
-        let open: Vec<Holder> =
-            holders.into_iter().filter(|h| h.usable && !order.excluded.contains(&h.controller)).collect();
+        let open: Vec<Candidate> = holders
+            .into_iter()
+            .filter(|h| h.usable && !order.excluded.contains(&h.controller))
+            .map(|holder| Candidate { free: T::Bonds::free_exposure(&holder.controller), holder })
+            .collect();
         if open.is_empty() {
             return Err(NoMatch::NotUsable);
         }
@@ -113,20 +116,16 @@ impl<T: Config> Pallet<T> {
         }
         let cap = params.base_price.min(spec.max_price);
         let able = Self::able_to_check(order, work, looked_at, &open);
-        let affordable: Vec<Holder> = open.into_iter().filter(|h| h.ask.price <= cap).collect();
+        let affordable: Vec<Candidate> = open.into_iter().filter(|c| c.holder.ask.price <= cap).collect();
         if affordable.is_empty() {
             return Err(NoMatch::Price);
         }
-        let free: Vec<Holder> = affordable.into_iter().filter(|h| h.free_slots > 0).collect();
+        let free: Vec<Candidate> = affordable.into_iter().filter(|c| c.holder.free_slots > 0).collect();
         if free.is_empty() {
             return Err(NoMatch::Capacity);
         }
         let need = Self::backing_at(order, work, cap).ok_or(NoMatch::Exposure)?;
-        let backed: Vec<Candidate> = free
-            .into_iter()
-            .map(|holder| Candidate { free: T::Bonds::free_exposure(&holder.controller), holder })
-            .filter(|c| c.free >= need)
-            .collect();
+        let backed: Vec<Candidate> = free.into_iter().filter(|c| c.free >= need).collect();
         if backed.is_empty() {
             return Err(NoMatch::Exposure);
         }
@@ -140,15 +139,15 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Who of these could take a seat over this stage: a free check slot, and the exposure that a seat reserves.
-    fn able_to_check(order: &Order<'_>, work: &StageWork, electors: u32, open: &[Holder]) -> Vec<AccountId> {
+    fn able_to_check(order: &Order<'_>, work: &StageWork, electors: u32, open: &[Candidate]) -> Vec<AccountId> {
         if order.spec.mode.k() <= 1 {
             return Vec::new();
         }
         let fee = market::check_fee(order.params, work.max.max(work.prefill));
         let Some(backing) = fee.and_then(|fee| market::checker_backing(fee, electors)) else { return Vec::new() };
         open.iter()
-            .filter(|h| h.free_check_slots > 0 && T::Bonds::free_exposure(&h.controller) >= backing)
-            .map(|h| h.controller.clone())
+            .filter(|c| c.holder.free_check_slots > 0 && c.free >= backing)
+            .map(|c| c.holder.controller.clone())
             .collect()
     }
 

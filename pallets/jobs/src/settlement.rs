@@ -1,11 +1,12 @@
 //! Who is paid what, and that it cannot fail (protocol section 2).
 //!
 //! Every payment loses the burn share, rounded up: the recipient gets the floor. What a job does not use returns to the
-//! client whole, so rounding leaves no remainder anywhere.
+//! client whole, so rounding leaves no remainder anywhere. Each payment is rounded by itself; money then moves once for each
+//! recipient, and burns once.
 
 use crate::{pallet::*, types::*};
-use alloc::vec::Vec;
-use assay_primitives::{digest, market, traits::ProviderDirectory, *};
+use alloc::{collections::BTreeMap, vec::Vec};
+use assay_primitives::{market, traits::ProviderDirectory, *};
 use frame::{
     deps::frame_support::storage::with_storage_layer,
     prelude::*,
@@ -27,22 +28,44 @@ pub(crate) enum Service<'a> {
     Execution(&'a StageAssignment),
     /// A check in the attempt that stands: the posted fee, out of the checkers' part of the escrow, then of the fixed fee.
     Check(&'a AccountId),
-    /// A check in an attempt that failed: the posted fee, out of the fixed fee alone.
+    /// A check in an attempt that failed, or an execution that nobody could check: the posted fee of a check, out of the fixed
+    /// fee alone.
     FailedCheck(&'a AccountId),
 }
 
-/// A payment made.
+/// A payment.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Leg {
-    /// What the recipient got, or can claim.
+    /// What the recipient gets, or can claim.
     pub paid: Balance,
-    /// What burned on the way.
+    /// What burns on the way.
     pub burned: Balance,
 }
 
+/// Payments that are owed out of an escrow, until [`Pallet::make`] makes them: the sum of everybody's legs.
+#[derive(Default)]
+pub(crate) struct Payments(BTreeMap<AccountId, Leg>);
+
+impl Payments {
+    fn add(&mut self, to: &AccountId, leg: Leg) {
+        let sum = self.0.entry(to.clone()).or_default();
+        sum.paid = sum.paid.saturating_add(leg.paid);
+        sum.burned = sum.burned.saturating_add(leg.burned);
+    }
+
+    /// What everybody gets, and what burns.
+    fn total(&self) -> Leg {
+        self.0.values().fold(Leg::default(), |sum, leg| Leg {
+            paid: sum.paid.saturating_add(leg.paid),
+            burned: sum.burned.saturating_add(leg.burned),
+        })
+    }
+}
+
 impl<T: Config> Pallet<T> {
-    /// Pays for `units` of a service. The one function that pays anybody.
-    pub(crate) fn pay(payer: Payer<'_>, service: Service<'_>, units: WorkUnits) -> Leg {
+    /// Pays for `units` of a service: takes it out of the job's budgets and notes whom it is owed. The one function by which
+    /// anybody is owed anything.
+    pub(crate) fn pay(payer: Payer<'_>, service: Service<'_>, units: WorkUnits, owed: &mut Payments) -> Leg {
         let Payer::Escrow { job, params } = payer;
         let posted = || market::check_fee(params, units).unwrap_or(Balance::MAX);
         let (to, gross) = match service {
@@ -65,11 +88,21 @@ impl<T: Config> Pallet<T> {
                 (who, fee)
             }
         };
-        let burned = Self::burn_escrow(&job.client, params.burn.mul_ceil(gross));
-        let paid = gross.saturating_sub(burned);
+        let burned = params.burn.mul_ceil(gross);
+        let leg = Leg { paid: gross.saturating_sub(burned), burned };
         job.escrow = job.escrow.saturating_sub(gross);
-        Self::disburse(&job.client, to, paid);
-        Leg { paid, burned }
+        owed.add(to, leg);
+        leg
+    }
+
+    /// Moves what [`Pallet::pay`] has taken out of the escrow, and burns what burns of it and `rest` besides.
+    fn make(client: &AccountId, owed: &Payments, rest: Balance) {
+        let burned = owed.total().burned.saturating_add(rest);
+        let gone = Self::burn_escrow(client, burned);
+        frame::deps::frame_support::defensive_assert!(gone == burned, "the escrow is held");
+        for (to, leg) in &owed.0 {
+            Self::disburse(client, to, leg.paid);
+        }
     }
 
     /// Moves escrow to whom it belongs; keeps it to be claimed if it cannot be moved.
@@ -137,49 +170,65 @@ impl<T: Config> Pallet<T> {
         checks: Vec<(u8, AccountId)>,
     ) {
         let spans: Vec<Span> = job.stages.iter().map(|a| a.span).collect();
+        let mut owed = Payments::default();
         for (stage, checker) in checks {
             let work = spans
                 .get(usize::from(stage))
                 .and_then(|span| Self::stage_work(spec, *span, spec.max_new_tokens))
                 .unwrap_or_default();
             let payer = Payer::Escrow { job: &mut *job, params };
-            let leg = Self::pay(payer, Service::FailedCheck(&checker), work);
-            let Leg { paid, burned } = leg;
+            let Leg { paid, burned } = Self::pay(payer, Service::FailedCheck(&checker), work, &mut owed);
             if paid > 0 || burned > 0 {
                 Self::deposit_event(Event::CheckPaid { job: hash, stage, checker, paid, burned });
             }
         }
+        Self::make(&job.client, &owed, 0);
+    }
+
+    /// Executors of an attempt whose commitments stand, but for which no checkers could be drawn: each as if it had checked its
+    /// stage, as far as the fixed fee reaches, in the order of the stages.
+    ///
+    /// Not the price: pay for a result that nobody checked would be pay for making checkers scarce. The fixed fee does not return
+    /// to the client anyway, and whoever keeps the others busy to get it has paid as much for every job that does so.
+    pub(crate) fn pay_unchecked(hash: JobHash, job: &mut Job, spec: &JobSpec, params: &Params, tokens: u32) {
+        let mut owed = Payments::default();
+        for (stage, a) in job.stages.clone().into_iter().enumerate() {
+            let work = Self::stage_work(spec, a.span, tokens).unwrap_or_default();
+            let payer = Payer::Escrow { job: &mut *job, params };
+            let Leg { paid, burned } = Self::pay(payer, Service::FailedCheck(&a.executor), work, &mut owed);
+            if paid > 0 || burned > 0 {
+                let (stage, executor) = (stage as u8, a.executor);
+                Self::deposit_event(Event::UncheckedPaid { job: hash, stage, executor, paid, burned });
+            }
+        }
+        Self::make(&job.client, &owed, 0);
     }
 
     /// The result stands: everybody is paid, the rest returns, a receipt stays.
     pub(crate) fn settle(
         hash: JobHash,
         output: OutputIds,
+        ids_root: H256,
         proofs: Vec<(Option<H256>, Vec<AccountId>)>,
         assurance: Assurance,
     ) -> DispatchResult {
-        let (mut job, spec) = Self::load(hash)?;
+        let (mut job, spec) = Self::load_assigned(hash)?;
         let params = Self::params_of(&job)?;
         let JobInput::Inline(prompt) = &spec.input else { return Err(Error::<T>::BlobUnsupported.into()) };
         let held = job.escrow;
-        let (mut paid, mut burned) = (0u128, 0u128);
+        let mut owed = Payments::default();
         let mut stages = PerStage::<StageReceipt>::default();
         let assigned = job.stages.clone();
-        for (stage, a) in assigned.iter().enumerate() {
-            let (root, agreed) = proofs.get(stage).cloned().unwrap_or_default();
+        let mut proofs = proofs.into_iter();
+        for a in &assigned {
+            let (root, agreed) = proofs.next().unwrap_or_default();
             let work = Self::stage_work(&spec, a.span, output.len() as u32).unwrap_or_default();
             let payer = Payer::Escrow { job: &mut job, params: &params };
-            let execution = Self::pay(payer, Service::Execution(a), work);
-            paid = paid.saturating_add(execution.paid);
-            burned = burned.saturating_add(execution.burned);
-            T::Providers::note_settled(&a.executor, execution.burned);
+            let execution = Self::pay(payer, Service::Execution(a), work, &mut owed);
             let mut checkers = BoundedVec::default();
             for who in agreed {
                 let payer = Payer::Escrow { job: &mut job, params: &params };
-                let check = Self::pay(payer, Service::Check(&who), work);
-                paid = paid.saturating_add(check.paid);
-                burned = burned.saturating_add(check.burned);
-                T::Providers::note_settled(&who, check.burned);
+                let check = Self::pay(payer, Service::Check(&who), work, &mut owed);
                 if checkers.try_push((who, check.paid)).is_err() {
                     defensive!("more checkers than seats");
                 }
@@ -190,8 +239,13 @@ impl<T: Config> Pallet<T> {
                 defensive!("more stages than a template may have");
             }
         }
-        burned = burned.saturating_add(Self::burn_fee(&mut job));
-        let ids_root = digest::ids_root(prompt, &output);
+        let rest = Self::take_fee(&mut job);
+        Self::make(&job.client, &owed, rest);
+        for (who, leg) in &owed.0 {
+            T::Providers::note_settled(who, leg.burned);
+        }
+        let Leg { paid, burned } = owed.total();
+        let burned = burned.saturating_add(rest);
         let receipt = Receipt {
             job: hash,
             client: job.client.clone(),

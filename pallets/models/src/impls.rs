@@ -42,33 +42,50 @@ impl<T: Config> Pallet<T> {
     /// A genesis state has no caller to return an error to: one that cannot be built must not come into being, so this stops it
     /// and says what to change.
     #[allow(clippy::panic)]
-    pub(crate) fn register_at_genesis(model: &GenesisModel) {
+    pub(crate) fn register_at_genesis(i: usize, model: &GenesisModel) {
         let (id, model, entries) = match Self::genesis_model(model) {
             Ok(parts) => parts,
-            Err(reason) => panic!("genesis model {:?}: {reason}", model.name),
+            Err(wrong) => panic!("models.models[{i}] {:?}: {wrong}", model.name),
         };
         Models::<T>::insert(id, model);
         Entries::<T>::insert(id, entries);
     }
 
+    /// Fails with the field that is wrong, and what it must be.
     fn genesis_model(genesis: &GenesisModel) -> Result<(ModelId, Model, EntryRoots), alloc::string::String> {
         use alloc::{format, string::ToString};
-        let name =
-            ModelName::try_from(genesis.name.as_bytes().to_vec()).map_err(|_| "its name is too long".to_string())?;
-        let parsed = Header::parse(&genesis.header).map_err(|e| format!("{e}"))?;
-        let header = HeaderBytes::try_from(genesis.header.clone()).map_err(|_| "its header is too long".to_string())?;
-        let entries = EntryRoots::try_from(genesis.entries.clone()).map_err(|_| "too many entries".to_string())?;
+        let name = ModelName::try_from(genesis.name.as_bytes().to_vec())
+            .map_err(|_| format!("name: at most {MAX_NAME} bytes of UTF-8"))?;
+        let parsed = Header::parse(&genesis.header).map_err(|e| format!("header: {e}"))?;
+        let header = HeaderBytes::try_from(genesis.header.clone())
+            .map_err(|_| format!("header: {} bytes, at most {MAX_HEADER}", genesis.header.len()))?;
+        let entries = EntryRoots::try_from(genesis.entries.clone())
+            .map_err(|_| format!("entries: {} roots, at most {MAX_ENTRIES}", genesis.entries.len()))?;
         let mut templates = Templates::default();
         for cuts in &genesis.cuts {
             let firsts = core::iter::once(0).chain(cuts.iter().copied());
             let ends = cuts.iter().copied().chain(core::iter::once(parsed.layers as u16));
             let spans: Vec<Span> = firsts.zip(ends).map(|(first, end)| Span { first, end }).collect();
-            let spans = PerStage::try_from(spans).map_err(|_| "too many stages".to_string())?;
-            templates.try_push(spans).map_err(|_| "too many templates".to_string())?;
+            let spans = PerStage::try_from(spans)
+                .map_err(|_| format!("cuts: a template of {} stages", cuts.len().saturating_add(1)))?;
+            templates.try_push(spans).map_err(|_| format!("cuts: at most {MAX_TEMPLATES} templates"))?;
         }
-        let id = Self::validate(&name, &header, &entries, &templates).map_err(|e| format!("{e:?}"))?;
+        let id = Self::validate(&name, &header, &entries, &templates).map_err(|error| match error {
+            Error::BadName => format!("name: 1 to {MAX_NAME} bytes of UTF-8"),
+            Error::WrongEntryCount => {
+                let wanted = parsed.entries().count().saturating_sub(1);
+                format!("entries: {} roots, but the header implies {wanted} besides its own", entries.len())
+            }
+            Error::NotADecoder => "header: only decoders can be served".to_string(),
+            Error::NoTemplate => "cuts: at least one template; [] is one of a single stage".to_string(),
+            Error::BadTemplate => {
+                format!("cuts: first layers of the later stages, ascending, each from 1 to below {}", parsed.layers)
+            }
+            Error::DuplicateTemplate => "cuts: two templates are the same".to_string(),
+            other => format!("{other:?}"),
+        })?;
         if Models::<T>::contains_key(id) {
-            return Err("it is given twice".to_string());
+            return Err("the same package is given twice".to_string());
         }
         Ok((id, Model { owner: None, deposit: 0, name, header, templates, active: true }, entries))
     }

@@ -124,8 +124,8 @@ pub mod pallet {
     #[pallet::genesis_build]
     impl<T: Config> BuildGenesisConfig for GenesisConfig<T> {
         fn build(&self) {
-            for model in &self.models {
-                Pallet::<T>::register_at_genesis(model);
+            for (i, model) in self.models.iter().enumerate() {
+                Pallet::<T>::register_at_genesis(i, model);
             }
         }
     }

@@ -111,6 +111,10 @@ impl<T: Config> ProviderDirectory for Pallet<T> {
         Self::holders_of(key)
     }
 
+    fn controllers(key: &SpanKey) -> Vec<AccountId> {
+        Books::<T>::get(key).into_iter().map(|standing| standing.controller).collect()
+    }
+
     fn take(controller: &AccountId, key: &SpanKey, kind: SlotKind) -> DispatchResult {
         let standing = Self::ask_of(controller, key).ok_or(Error::<T>::NoAsk)?;
         InUse::<T>::try_mutate(controller, key, |usage| {
@@ -120,16 +124,12 @@ impl<T: Config> ProviderDirectory for Pallet<T> {
             };
             ensure!(*taken < of, Error::<T>::NoCapacity);
             *taken = taken.checked_add(1).ok_or(Error::<T>::NoCapacity)?;
-            Providers::<T>::try_mutate(controller, |slot| {
-                let provider = slot.as_mut().ok_or(Error::<T>::NotRegistered)?;
-                provider.in_use = provider.in_use.checked_add(1).ok_or(Error::<T>::NoCapacity)?;
-                Ok(())
-            })
+            Ok(())
         })
     }
 
     fn give_back(controller: &AccountId, key: &SpanKey, kind: SlotKind) {
-        let given = InUse::<T>::mutate_exists(controller, key, |slot| {
+        let (given, none_left) = InUse::<T>::mutate_exists(controller, key, |slot| {
             let mut usage = slot.unwrap_or_default();
             let taken = match kind {
                 SlotKind::Execute => &mut usage.executing,
@@ -138,18 +138,21 @@ impl<T: Config> ProviderDirectory for Pallet<T> {
             let left = taken.checked_sub(1);
             *taken = left.unwrap_or_default();
             *slot = (usage != Usage::default()).then_some(usage);
-            left.is_some()
+            (left.is_some(), slot.is_none())
         });
         if !given {
             defensive!("capacity was given back that had not been taken");
             return;
         }
-        Providers::<T>::mutate(controller, |slot| {
-            if let Some(provider) = slot.as_mut().defensive() {
-                provider.in_use = provider.in_use.defensive_saturating_sub(1);
-                Self::forget_idle_keys(provider);
+        if !none_left {
+            return;
+        }
+        // A provider's entry is large, and rarely has older keys: it is written only if some of them go.
+        if let Some(mut provider) = Providers::<T>::get(controller).defensive() {
+            if Self::forget_idle_keys(controller, &mut provider) {
+                Providers::<T>::insert(controller, provider);
             }
-        });
+        }
     }
 
     fn note_fault(controller: &AccountId, kind: OffenceKind) {

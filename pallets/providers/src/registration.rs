@@ -1,6 +1,10 @@
 //! Registration, worker keys, peer ids.
 
 use crate::*;
+use alloc::{
+    format,
+    string::{String, ToString},
+};
 use assay_primitives::{digest, AccountId, Ask, HardwareProfile, Span, SpanKey, WorkerSignature, SPEC_ID};
 use frame::{
     deps::{sp_core::sr25519, sp_io},
@@ -48,7 +52,6 @@ impl<T: Config> Pallet<T> {
             hardware,
             active: true,
             spans: Default::default(),
-            in_use: 0,
             deposit,
         };
         Points::<T>::mutate(|histogram| {
@@ -70,18 +73,25 @@ impl<T: Config> Pallet<T> {
         Self::check_worker(&controller, &worker, epoch, &proof)?;
         let old = core::mem::replace(&mut provider.worker, WorkerKey { account: worker.clone(), epoch });
         provider.old_workers.try_push(old.account).map_err(|_| Error::<T>::TooManyKeys)?;
-        Self::forget_idle_keys(&mut provider);
+        Self::forget_idle_keys(&controller, &mut provider);
         Workers::<T>::insert(&worker, &controller);
         Providers::<T>::insert(&controller, provider);
         Self::deposit_event(Event::WorkerRotated { controller, worker, epoch });
         Ok(())
     }
 
-    /// Older keys answer for assignments made under them: when nothing is in use there are none.
-    pub(crate) fn forget_idle_keys(provider: &mut Provider) {
-        if provider.in_use == 0 {
+    /// Whether nothing of a provider's capacity is taken, in any span.
+    pub(crate) fn is_idle(controller: &AccountId) -> bool {
+        InUse::<T>::iter_key_prefix(controller).next().is_none()
+    }
+
+    /// Older keys answer for assignments made under them: when nothing is in use there are none. Returns whether some went.
+    pub(crate) fn forget_idle_keys(controller: &AccountId, provider: &mut Provider) -> bool {
+        let forgets = !provider.old_workers.is_empty() && Self::is_idle(controller);
+        if forgets {
             core::mem::take(&mut provider.old_workers).iter().for_each(Workers::<T>::remove);
         }
+        forgets
     }
 
     pub(crate) fn do_announce(worker: AccountId, peer: PeerId) -> DispatchResult {
@@ -123,7 +133,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn do_deregister(controller: AccountId) -> DispatchResult {
         let provider = Providers::<T>::get(&controller).ok_or(Error::<T>::NotRegistered)?;
         ensure!(provider.spans.is_empty(), Error::<T>::AsksStanding);
-        ensure!(provider.in_use == 0, Error::<T>::InUse);
+        ensure!(Self::is_idle(&controller), Error::<T>::InUse);
         for worker in provider.old_workers.iter().chain([&provider.worker.account]) {
             Workers::<T>::remove(worker);
         }
@@ -145,24 +155,43 @@ impl<T: Config> Pallet<T> {
     /// and says what to change.
     #[allow(clippy::panic)]
     pub(crate) fn build_genesis(providers: &[GenesisProvider]) {
-        for provider in providers {
-            if let Err(error) = Self::genesis_provider(provider) {
-                panic!("genesis provider {:?}: {error:?}", provider.controller);
+        for (i, provider) in providers.iter().enumerate() {
+            if let Err((field, error)) = Self::genesis_provider(provider) {
+                let (who, error) = (&provider.controller, <&str>::from(error));
+                panic!("providers.providers[{i}].{field} of {who:?}: {error}: {}", genesis_advice(error));
             }
         }
     }
 
-    fn genesis_provider(genesis: &GenesisProvider) -> DispatchResult {
+    /// Fails with the field that is wrong, and why.
+    fn genesis_provider(genesis: &GenesisProvider) -> Result<(), (String, DispatchError)> {
         let GenesisProvider { controller, worker, asks } = genesis;
-        ensure!(!Providers::<T>::contains_key(controller), Error::<T>::AlreadyRegistered);
-        ensure!(!Workers::<T>::contains_key(worker), Error::<T>::WorkerTaken);
-        ensure!(worker != controller, Error::<T>::WorkerIsController);
+        let wrong = |field: &str, error: Error<T>| -> (String, DispatchError) { (field.to_string(), error.into()) };
+        ensure!(!Providers::<T>::contains_key(controller), wrong("controller", Error::AlreadyRegistered));
+        ensure!(!Workers::<T>::contains_key(worker), wrong("worker", Error::WorkerTaken));
+        ensure!(worker != controller, wrong("worker", Error::WorkerIsController));
         Self::insert(controller.clone(), worker.clone(), Default::default(), 1 << SPEC_ID, 0);
-        for GenesisAsk { model, first, end, price, slots, check_slots, rate } in asks {
+        for (i, GenesisAsk { model, first, end, price, slots, check_slots, rate }) in asks.iter().enumerate() {
             let key = SpanKey { model: *model, span: Span { first: *first, end: *end } };
             let ask = Ask { price: *price, slots: *slots, check_slots: *check_slots, rate: *rate };
-            Self::genesis_ask(controller.clone(), key, ask)?;
+            Self::genesis_ask(controller.clone(), key, ask).map_err(|error| (format!("asks[{i}]"), error))?;
         }
         Ok(())
+    }
+}
+
+/// What to change in a genesis state that this error refuses.
+fn genesis_advice(error: &str) -> &'static str {
+    match error {
+        "AlreadyRegistered" => "give each controller once",
+        "WorkerTaken" => "give each worker once",
+        "WorkerIsController" => "give the account of a key that lies on the worker's machine",
+        "UnknownSpan" => "first and end must be a stage in a template of a model in models.models",
+        "NoSlots" => "slots or checkSlots must be positive",
+        "RateTooLow" => "rate must be at least min_rate of jobs.params",
+        "PriceAboveReserve" => "price must be at most base_price of jobs.params",
+        "BookFull" => "too many providers ask for this span",
+        "TooManyAsks" => "too many asks of one provider",
+        _ => "the pallet's documentation says when",
     }
 }

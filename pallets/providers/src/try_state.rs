@@ -10,7 +10,7 @@ impl<T: Config> Pallet<T> {
     ///
     /// 1. Every worker account belongs to exactly the provider that lists it, the current key included.
     /// 2. Every ask in a book is in its provider's list and the reverse; books are in order, each controller once.
-    /// 3. A provider's `in_use` is the sum of its [`InUse`], and no stored counter is empty.
+    /// 3. Capacity is in use of registered providers only, and no stored counter is empty.
     /// 4. Held deposits are the sums of the registrations' and the asks' deposits.
     /// 5. The histogram counts exactly the registered providers' points.
     /// 6. Older keys are only kept while something is in use; peer ids only of registered providers.
@@ -31,11 +31,10 @@ impl<T: Config> Pallet<T> {
                 *sum = sum.saturating_add(standing.deposit);
             }
         }
-        let mut used: BTreeMap<AccountId, u32> = BTreeMap::new();
+        let mut used: BTreeSet<AccountId> = BTreeSet::new();
         for (controller, _, usage) in InUse::<T>::iter() {
             ensure!(usage != Usage::default(), "3: an empty counter");
-            let sum = used.entry(controller).or_default();
-            *sum = sum.saturating_add(usage.executing.into()).saturating_add(usage.checking.into());
+            used.insert(controller);
         }
         let mut histogram = Histogram::default();
         for (controller, provider) in Providers::<T>::iter() {
@@ -45,11 +44,11 @@ impl<T: Config> Pallet<T> {
             }
             let (n, deposits) = asks.remove(&controller).unwrap_or_default();
             ensure!(provider.spans.len() == n as usize, "2: a listed span without ask");
-            ensure!(used.remove(&controller).unwrap_or_default() == provider.in_use, "3: in_use");
+            let busy = used.remove(&controller);
             let held = |reason: HoldReason| T::Currency::balance_on_hold(&reason.into(), &controller);
             ensure!(held(HoldReason::Registration) == provider.deposit, "4: registration deposit");
             ensure!(held(HoldReason::Ask) == deposits, "4: ask deposits");
-            ensure!(provider.in_use > 0 || provider.old_workers.is_empty(), "6: an idle key");
+            ensure!(busy || provider.old_workers.is_empty(), "6: an idle key");
             let points = Penalties::<T>::get(&controller).points;
             ensure!(points <= MAX_POINTS, "5: too many points");
             penalty::count(&mut histogram, points, true);

@@ -42,8 +42,6 @@ pub struct Provider {
     pub active: bool,
     /// Spans that it holds asks for, ascending.
     pub spans: BoundedVec<SpanKey, ConstU32<MAX_ASKS>>,
-    /// Units of capacity taken, over all spans.
-    pub in_use: u32,
     /// Held for this entry.
     pub deposit: Balance,
 }

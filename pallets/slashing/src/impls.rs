@@ -152,6 +152,10 @@ impl<T: Config> Pallet<T> {
             .map(|(who, share)| (Self::receiver(who, share), share))
             .collect();
         let burned = T::Bonds::slash_claimed(&slash.key.offender, slash.amount, &legs);
+        // Only now: what is cancelled in time bars nobody.
+        if !slash.kind.is_liveness() {
+            T::Bonds::bar(&slash.key.offender);
+        }
         Self::deposit_event(Event::SlashExecuted { key: slash.key, client, reporter, burned });
     }
 

@@ -91,6 +91,7 @@ impl pallet_assay_staking::Config for Test {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Currency = Balances;
     type Session = Session;
+    type History = historical::NoteHistoricalRoot<Self, Staking>;
     type AdminOrigin = EnsureRoot<AccountId>;
     type SlashCancelOrigin = EnsureRoot<AccountId>;
     type MinValidatorBond = ConstU128<100>;
@@ -98,6 +99,7 @@ impl pallet_assay_staking::Config for Test {
     type UnbondingSessions = ConstU32<5>;
     type SessionsPerElection = ConstU32<3>;
     type SlashDeferSessions = ConstU32<2>;
+    type BarSessions = ConstU32<4>;
     type IdleSessions = ConstU32<2>;
     type MaxValidators = ConstU32<8>;
     type MaxCandidates = ConstU32<10>;

@@ -12,6 +12,7 @@ use frame::{
     },
     traits::{ValidatorRegistration, ValidatorSet},
 };
+use polkadot_sdk::sp_staking::SessionIndex;
 
 impl Part {
     fn reason(self) -> HoldReason {
@@ -114,6 +115,7 @@ impl<T: Config> Pallet<T> {
             let (minimum, error) = Self::minimum(part);
             ensure!(ledger.part(part).active >= minimum, error);
         }
+        ensure!(T::Session::session_index() >= ledger.barred_until, Error::<T>::Barred);
         if Candidates::<T>::decode_len().unwrap_or_default() >= T::MaxCandidates::get() as usize {
             Self::displace(ledger.validator.active)?;
         }
@@ -160,6 +162,11 @@ impl<T: Config> Pallet<T> {
         })
     }
 
+    /// Until when an offence that became known in this session bars its author.
+    pub(crate) fn barred_from(session: SessionIndex) -> SessionIndex {
+        session.saturating_add(T::BarSessions::get())
+    }
+
     pub(crate) fn do_set_counts(counts: ValidatorCounts) -> DispatchResult {
         let ValidatorCounts { minimum, target } = counts;
         ensure!(minimum >= 1 && minimum <= target && target <= T::MaxValidators::get(), Error::<T>::BadCounts);
@@ -171,21 +178,25 @@ impl<T: Config> Pallet<T> {
     /// and says what to change.
     #[allow(clippy::panic)]
     pub(crate) fn build_genesis(bonds: &[GenesisBond], counts: Option<ValidatorCounts>) {
-        let counts = counts.map_or(Ok(()), Self::do_set_counts);
-        let mut results = alloc::vec![("the counts of validators", None, counts)];
-        for GenesisBond { account, validator, provider } in bonds {
-            let parts = [(Part::Validator, *validator), (Part::Provider, *provider)];
-            for (part, amount) in parts.into_iter().filter(|(_, amount)| *amount > 0) {
-                results.push(("a bond", Some(account), Self::do_bond(account, part, amount)));
-            }
-            if *validator > 0 {
-                // Session keys are set later in the genesis state, or the election will pass over the account.
-                results.push(("a candidate", Some(account), Self::add_candidate(account)));
-            }
+        if counts.map_or(Ok(()), Self::do_set_counts).is_err() {
+            let most = T::MaxValidators::get();
+            panic!("staking.counts: {counts:?} must satisfy 1 <= minimum <= target <= {most}");
         }
-        for (what, who, result) in results {
-            if let Err(error) = result {
-                panic!("genesis: {what} {who:?}: {error:?}");
+        for (i, GenesisBond { account, validator, provider }) in bonds.iter().enumerate() {
+            let parts = [(Part::Validator, "validator", *validator), (Part::Provider, "provider", *provider)];
+            for (part, field, amount) in parts.into_iter().filter(|(_, _, amount)| *amount > 0) {
+                if let Err(error) = Self::do_bond(account, part, amount) {
+                    let (least, error) = (Self::minimum(part).0, <&str>::from(error));
+                    panic!(
+                        "staking.bonds[{i}].{field} of {account:?}: {error}: give 0 or at least {least}, and endow the account in \
+                         balances.balances with both parts and an existential deposit"
+                    );
+                }
+            }
+            // Session keys are set elsewhere in the genesis state, or the election will pass over the account.
+            if *validator > 0 && Self::add_candidate(account).is_err() {
+                let most = T::MaxCandidates::get();
+                panic!("staking.bonds[{i}].validator of {account:?}: at most {most} accounts may stand for election");
             }
         }
     }
@@ -270,6 +281,11 @@ impl<T: Config> BondManager for Pallet<T> {
         Ledgers::<T>::get(controller).free_exposure()
     }
 
+    fn bond_and_free(controller: &AccountId) -> (Balance, Balance) {
+        let ledger = Ledgers::<T>::get(controller);
+        (ledger.provider.total(), ledger.free_exposure())
+    }
+
     fn reserve(controller: &AccountId, id: &BackingId, amount: Balance) -> DispatchResult {
         ensure!(!Backings::<T>::contains_key(controller, id), Error::<T>::DuplicateBacking);
         Ledgers::<T>::try_mutate_exists(controller, |slot| {
@@ -314,6 +330,17 @@ impl<T: Config> BondManager for Pallet<T> {
 
     fn slash_claimed(controller: &AccountId, amount: Balance, to: &[(AccountId, Balance)]) -> Balance {
         Self::slash(controller, Part::Provider, amount, to)
+    }
+
+    fn bar(controller: &AccountId) {
+        let until = Self::barred_from(T::Session::session_index());
+        Ledgers::<T>::mutate_exists(controller, |slot| {
+            if let Some(ledger) = slot.as_mut() {
+                ledger.barred_until = ledger.barred_until.max(until);
+            }
+        });
+        // Inference changes who is elected next, at the pace of elections; it never cuts a validator's session short.
+        Self::remove_candidate(controller, ChillReason::Offence);
     }
 }
 

@@ -30,6 +30,9 @@
 //!   the maximum per session and offender, applied to the validator part as it was at the first report. (The
 //!   handler is not told the kind of offence, so that two kinds in one session cost the higher of the two.) The slash
 //!   is pending for [`Config::SlashDeferSessions`] sessions and can be cancelled in that time.
+//! - **Re-entry**: whoever is accused of a consensus offence, or was slashed for an inference fault other than lateness, no
+//!   longer stands, and cannot stand again for [`Config::BarSessions`] sessions. An inference fault neither disables a validator
+//!   nor forces an election. If the accusation is cancelled the bar falls with it.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -78,7 +81,10 @@ pub mod pallet {
         token::fungible,
         traits::{ValidatorRegistration, ValidatorSet},
     };
-    use polkadot_sdk::{pallet_session::SessionInterface, sp_staking::SessionIndex};
+    use polkadot_sdk::{
+        pallet_session::{self, SessionInterface},
+        sp_staking::SessionIndex,
+    };
 
     const STORAGE_VERSION: StorageVersion = StorageVersion::new(0);
 
@@ -100,6 +106,8 @@ pub mod pallet {
         type Session: ValidatorSet<AccountId, ValidatorId = AccountId>
             + ValidatorRegistration<AccountId>
             + SessionInterface<ValidatorId = AccountId, AccountId = AccountId>;
+        /// The session manager that `pallet-session` itself asks: this pallet, inside of whatever notes the history of sessions.
+        type History: pallet_session::SessionManager<AccountId>;
         /// May change how many validators there are.
         type AdminOrigin: EnsureOrigin<Self::RuntimeOrigin>;
         /// May cancel a pending consensus slash.
@@ -120,6 +128,10 @@ pub mod pallet {
         /// For how many sessions a consensus slash can be cancelled. Shorter than `UnbondingSessions`.
         #[pallet::constant]
         type SlashDeferSessions: Get<SessionIndex>;
+        /// For how many sessions an offender may not stand for election. Longer than `SlashDeferSessions`: it must not be
+        /// elected by the bond that it is about to lose.
+        #[pallet::constant]
+        type BarSessions: Get<SessionIndex>;
         /// After how many sessions without a block a validator is chilled.
         #[pallet::constant]
         type IdleSessions: Get<SessionIndex>;
@@ -220,6 +232,7 @@ pub mod pallet {
     impl<T: Config> BuildGenesisConfig for GenesisConfig<T> {
         fn build(&self) {
             Pallet::<T>::build_genesis(&self.bonds, self.counts);
+            Pallet::<T>::note_first_sessions();
         }
     }
 
@@ -368,6 +381,8 @@ pub mod pallet {
         DuplicateBacking,
         /// Less than this of the provider part is free.
         InsufficientExposure,
+        /// The account committed an offence: it may stand again from the session `barred_until` of its ledger on.
+        Barred,
     }
 
     #[pallet::hooks]
@@ -380,6 +395,10 @@ pub mod pallet {
             assert!(
                 T::SlashDeferSessions::get() < T::UnbondingSessions::get(),
                 "SlashDeferSessions must be shorter than UnbondingSessions, or a bond leaves before its slash is executed"
+            );
+            assert!(
+                T::BarSessions::get() > T::SlashDeferSessions::get(),
+                "BarSessions must be longer than SlashDeferSessions, or an offender stands by the bond that it is about to lose"
             );
             assert!(T::SessionsPerElection::get() > 0, "SessionsPerElection must be positive");
             assert!(T::IdleSessions::get() > 0, "IdleSessions must be positive");
@@ -466,7 +485,7 @@ pub mod pallet {
         ///
         /// ## Errors
         /// [`Error::AlreadyValidating`], [`Error::NoSessionKeys`], [`Error::ValidatorBondTooSmall`],
-        /// [`Error::ProviderBondTooSmall`], [`Error::TooManyCandidates`].
+        /// [`Error::ProviderBondTooSmall`], [`Error::Barred`], [`Error::TooManyCandidates`].
         ///
         /// ## Events
         /// [`Event::Validating`]; [`Event::Chilled`] for whoever gave way.

@@ -44,6 +44,7 @@ parameter_types! {
     pub const UnbondingSessions: u32 = 5;
     pub const SessionsPerElection: u32 = 3;
     pub const SlashDeferSessions: u32 = 2;
+    pub const BarSessions: u32 = 4;
     pub const IdleSessions: u32 = 2;
     pub const MaxValidators: u32 = 8;
     pub const MaxCandidates: u32 = 10;
@@ -90,6 +91,7 @@ impl crate::Config for Test {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Currency = Balances;
     type Session = Session;
+    type History = historical::NoteHistoricalRoot<Self, Staking>;
     type AdminOrigin = EnsureRoot<AccountId>;
     type SlashCancelOrigin = EnsureRoot<AccountId>;
     type MinValidatorBond = MinValidatorBond;
@@ -97,6 +99,7 @@ impl crate::Config for Test {
     type UnbondingSessions = UnbondingSessions;
     type SessionsPerElection = SessionsPerElection;
     type SlashDeferSessions = SlashDeferSessions;
+    type BarSessions = BarSessions;
     type IdleSessions = IdleSessions;
     type MaxValidators = MaxValidators;
     type MaxCandidates = MaxCandidates;

@@ -50,6 +50,7 @@ impl<T: Config> Pallet<T> {
         let amount = ledger.accuse(due.saturating_sub(fault.amount));
         fault.fraction = fraction;
         fault.amount = fault.amount.saturating_add(amount);
+        ledger.barred_until = ledger.barred_until.max(Self::barred_from(now));
         Faults::<T>::insert(session, who, fault);
         Ledgers::<T>::mutate_exists(who, |slot| {
             if slot.is_some() {
@@ -112,6 +113,11 @@ impl<T: Config> Pallet<T> {
         Ledgers::<T>::mutate_exists(&slash.offender, |slot| {
             if let Some(ledger) = slot.as_mut() {
                 ledger.accused = ledger.accused.defensive_saturating_sub(slash.amount);
+                // The bar of this accusation falls with it, unless another one still stands.
+                let accused_in = slash.due.saturating_sub(T::SlashDeferSessions::get());
+                if ledger.accused == 0 && ledger.barred_until == Self::barred_from(accused_in) {
+                    ledger.barred_until = 0;
+                }
             }
         });
         Self::deposit_event(Event::SlashCancelled { account: slash.offender, index, amount: slash.amount });

@@ -9,7 +9,7 @@ use frame::{
 };
 use polkadot_sdk::{
     pallet_authorship,
-    pallet_session::{self, SessionInterface},
+    pallet_session::{self, SessionInterface, SessionManager as _},
     sp_staking::SessionIndex,
 };
 
@@ -82,6 +82,30 @@ impl<T: Config> Pallet<T> {
         Some(next)
     }
 
+    /// Who validates in one of the two sessions that the genesis state fixes.
+    ///
+    /// Genesis is built in the order of the pallets. Where the sessions come first, nobody stands yet when they ask, and whoever
+    /// has keys in the genesis state validates; asked again by [`Self::note_first_sessions`], this says who that was.
+    fn plan_genesis(planned: SessionIndex) -> Option<Vec<AccountId>> {
+        let present = Self::validators();
+        if present.is_empty() {
+            Self::plan(planned)
+        } else {
+            Some(present)
+        }
+    }
+
+    /// Enters the validators of sessions 0 and 1 into the history, if the session pallet has chosen them before: an offence in
+    /// those sessions can otherwise not be proven.
+    pub(crate) fn note_first_sessions() {
+        if !Self::validators().is_empty() {
+            for session in 0..=1 {
+                // The answer is not needed: they validate already.
+                let _ = T::History::new_session_genesis(session);
+            }
+        }
+    }
+
     /// A session begins: records of service follow the set, and history ends where nothing can be reported any more.
     pub(crate) fn begin(session: SessionIndex) {
         let validators = Self::validators();
@@ -137,6 +161,9 @@ impl<T: Config> pallet_session::SessionManager<AccountId> for Pallet<T> {
     fn new_session(planned: SessionIndex) -> Option<Vec<AccountId>> {
         Self::plan(planned)
     }
+    fn new_session_genesis(planned: SessionIndex) -> Option<Vec<AccountId>> {
+        Self::plan_genesis(planned)
+    }
     fn start_session(session: SessionIndex) {
         Self::begin(session)
     }
@@ -149,6 +176,9 @@ impl<T: Config> pallet_session::SessionManager<AccountId> for Pallet<T> {
 impl<T: Config> pallet_session::historical::SessionManager<AccountId, ()> for Pallet<T> {
     fn new_session(planned: SessionIndex) -> Option<Vec<(AccountId, ())>> {
         Some(Self::plan(planned)?.into_iter().map(|who| (who, ())).collect())
+    }
+    fn new_session_genesis(planned: SessionIndex) -> Option<Vec<(AccountId, ())>> {
+        Some(Self::plan_genesis(planned)?.into_iter().map(|who| (who, ())).collect())
     }
     fn start_session(session: SessionIndex) {
         Self::begin(session)

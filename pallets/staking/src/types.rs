@@ -31,7 +31,7 @@ pub enum ChillReason {
     /// It authored nothing for too long.
     #[codec(index = 1)]
     Idle,
-    /// It committed a consensus offence.
+    /// It committed a consensus offence, or was slashed for an inference fault other than lateness.
     #[codec(index = 2)]
     Offence,
     /// Somebody with a higher bond took its place.
@@ -73,6 +73,8 @@ pub struct Ledger {
     /// The validator part stays until this session: the account validated a short while ago, and what it did then can
     /// still be reported.
     pub served_until: SessionIndex,
+    /// The account may not stand for election before this session: it committed an offence.
+    pub barred_until: SessionIndex,
 }
 
 /// What a consensus offence has cost an offender in one session so far.

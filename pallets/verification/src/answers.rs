@@ -1,6 +1,7 @@
 //! Judging answers, one by one.
 
 use crate::{pallet::*, types::*, WeightInfo};
+use alloc::vec::Vec;
 use assay_primitives::{
     digest,
     traits::{Arbiter, Market, ModelDirectory, OpenJob, ProviderDirectory},
@@ -22,17 +23,23 @@ impl<T: Config> Pallet<T> {
         for answer in answers {
             let at = answer.at();
             let kind = kind_of(&answer);
-            let ids = Self::ids_to_hash(&answer);
             let (stages, taking_part, disputed) = Self::size_of(at.job);
-            let result = with_storage_layer(|| Self::judge(&worker, answer));
+            let mut ids = 0;
+            let result = with_storage_layer(|| Self::judge(&worker, answer, &mut ids));
             weight = weight.saturating_add(Self::item_weight(kind, stages, ids, disputed));
-            let (_, now, _) = Self::size_of(at.job);
-            if now == 0 {
-                weight = weight.saturating_add(T::WeightInfo::conclude(taking_part));
-            } else if now > taking_part {
-                weight = weight.saturating_add(Self::seat_weight(MAX_HOLDERS, now.saturating_sub(taking_part)));
+            if let Ok(moved) = result {
+                let (_, now, disputed_now) = Self::size_of(at.job);
+                if now == 0 || disputed_now != disputed {
+                    weight = weight.saturating_add(T::WeightInfo::conclude(taking_part));
+                } else if moved {
+                    weight = weight.saturating_add(T::WeightInfo::next_phase());
+                }
+                if now > taking_part {
+                    weight = weight.saturating_add(Self::seat_weight(MAX_HOLDERS, now.saturating_sub(taking_part)));
+                }
             }
             all_count &= result.is_ok();
+            let result = result.map(|_| ());
             Self::deposit_event(Event::Answered { at, worker: worker.clone(), kind, result });
         }
         let pays_fee = if all_count { Pays::No } else { Pays::Yes };
@@ -52,9 +59,11 @@ impl<T: Config> Pallet<T> {
                 }
                 _ => 0,
             };
-            let end = T::WeightInfo::conclude(taking_part);
+            let end = T::WeightInfo::conclude(taking_part).max(T::WeightInfo::next_phase());
             let follows = match answer {
-                Answer::Check { .. } => end.max(Self::seat_weight(MAX_HOLDERS, MAX_SEATS)),
+                Answer::Check { .. } => {
+                    end.max(Self::seat_weight(MAX_HOLDERS, MAX_SEATS).saturating_add(T::WeightInfo::next_phase()))
+                }
                 _ => end,
             };
             sum.saturating_add(Self::item_weight(kind_of(answer), stages, ids, disputed)).saturating_add(follows)
@@ -66,9 +75,10 @@ impl<T: Config> Pallet<T> {
         T::WeightInfo::conclude(MAX_SEATS.saturating_add(1).saturating_mul(MAX_STAGES))
     }
 
-    /// Drawing up to `checkers` of one stage from so many holders.
+    /// Drawing up to `checkers` of one stage from so many holders: the first of them is in the weight of the draw.
     pub(crate) fn seat_weight(holders: u32, checkers: u32) -> Weight {
-        T::WeightInfo::seat(holders).saturating_add(T::WeightInfo::take_seat().saturating_mul(checkers.into()))
+        let more = T::WeightInfo::take_seat().saturating_mul(checkers.saturating_sub(1).into());
+        T::WeightInfo::seat(holders).saturating_add(more)
     }
 
     /// An answer alone, whatever it sets off.
@@ -90,24 +100,15 @@ impl<T: Config> Pallet<T> {
             .unwrap_or_default()
     }
 
-    /// Ids that a commit makes the chain hash.
-    fn ids_to_hash(answer: &Answer) -> u32 {
-        match answer {
-            Answer::Commit { at, commitment: StageCommitment { output: Some(output), .. } } => {
-                let prompt = T::Market::open_job(at.job).map_or(0, |job| input_len(&job));
-                prompt.saturating_add(output.len() as u32)
-            }
-            _ => 0,
-        }
-    }
-
-    fn judge(worker: &AccountId, answer: Answer) -> DispatchResult {
+    /// Judges one answer, and says in `ids` how many token ids it made the chain hash. Returns whether the job moved to another
+    /// phase or due tick.
+    fn judge(worker: &AccountId, answer: Answer, ids: &mut u32) -> Result<bool, DispatchError> {
         let at = answer.at();
         let job = T::Market::open_job(at.job).ok_or(Error::<T>::JobUnknown)?;
         ensure!(job.phase != JobPhase::Requeue && job.attempt == at.attempt, Error::<T>::WrongAttempt);
         ensure!(usize::from(at.stage) < job.stages.len(), Error::<T>::NoSuchStage);
         match answer {
-            Answer::Commit { commitment, .. } => Self::commit(worker, &job, at, commitment),
+            Answer::Commit { commitment, .. } => Self::commit(worker, &job, at, commitment, ids),
             Answer::Blocked { .. } => Self::blocked(worker, &job, at),
             Answer::Check { verdict, .. } => Self::check(worker, &job, at, verdict),
             Answer::Reveal { opening, .. } => Self::reveal(worker, &job, at, &opening),
@@ -115,19 +116,26 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// The stage, if this worker executes it and has not answered yet.
-    fn own_stage(worker: &AccountId, job: &OpenJob, at: StageRef) -> Result<Stage, Error<T>> {
+    /// All stages, if this worker executes the one named and has not answered yet.
+    fn own_stage(worker: &AccountId, job: &OpenJob, at: StageRef) -> Result<Vec<Stage>, Error<T>> {
         ensure!(job.phase == JobPhase::Running, Error::<T>::WrongPhase);
         let assigned = job.stages.get(usize::from(at.stage)).ok_or(Error::<T>::NoSuchStage)?;
         ensure!(assigned.worker == *worker, Error::<T>::NotExecutor);
         ensure!(T::Market::now() <= job.due, Error::<T>::TooLate);
-        let stage = Stages::<T>::get(at.job, at.stage).ok_or(Error::<T>::NoSuchStage)?;
+        let stages = Self::stages_of(job)?;
+        let stage = stages.get(usize::from(at.stage)).ok_or(Error::<T>::NoSuchStage)?;
         ensure!(stage.commit.is_none() && !stage.blocked, Error::<T>::AlreadyAnswered);
-        Ok(stage)
+        Ok(stages)
     }
 
-    fn commit(worker: &AccountId, job: &OpenJob, at: StageRef, c: StageCommitment) -> DispatchResult {
-        let mut stage = Self::own_stage(worker, job, at)?;
+    fn commit(
+        worker: &AccountId,
+        job: &OpenJob,
+        at: StageRef,
+        c: StageCommitment,
+        ids: &mut u32,
+    ) -> Result<bool, DispatchError> {
+        let mut stages = Self::own_stage(worker, job, at)?;
         let in_rows = Self::check_handoff(job, at, &c)?;
         let last = usize::from(at.stage).saturating_add(1) == job.stages.len();
         match (last, c.output) {
@@ -135,6 +143,7 @@ impl<T: Config> Pallet<T> {
             (false, Some(_)) => return Err(Error::<T>::OutputUnexpected.into()),
             (false, None) => (),
             (true, Some(output)) => {
+                *ids = input_len(job).saturating_add(output.len() as u32);
                 Self::check_output(job, &output, c.out_root)?;
                 // A stage that is its own upstream received what it handed on.
                 ensure!(job.stages.len() > 1 || c.in_root == c.out_root, Error::<T>::OutputRootMismatch);
@@ -146,18 +155,20 @@ impl<T: Config> Pallet<T> {
             let proof = at.stage == 0 && in_rows > due;
             ensure!(job.stages.len() == 1 || in_rows == due || proof, Error::<T>::RowsNotDue);
         }
+        let stage = stages.get_mut(usize::from(at.stage)).ok_or(Error::<T>::NoSuchStage)?;
         stage.commit = Some(Commit { in_root: c.in_root, out_root: c.out_root, digest: c.digest, in_rows });
         Stages::<T>::insert(at.job, at.stage, stage);
-        Self::run_progress(job)
+        Self::run_progress(job, &stages)
     }
 
-    fn blocked(worker: &AccountId, job: &OpenJob, at: StageRef) -> DispatchResult {
-        let mut stage = Self::own_stage(worker, job, at)?;
+    fn blocked(worker: &AccountId, job: &OpenJob, at: StageRef) -> Result<bool, DispatchError> {
+        let mut stages = Self::own_stage(worker, job, at)?;
         // A job of one stage waits for nobody.
         ensure!(job.stages.len() > 1, Error::<T>::HandoffUnexpected);
+        let stage = stages.get_mut(usize::from(at.stage)).ok_or(Error::<T>::NoSuchStage)?;
         stage.blocked = true;
         Stages::<T>::insert(at.job, at.stage, stage);
-        Self::run_progress(job)
+        Self::run_progress(job, &stages)
     }
 
     /// The upstream's signature over what the stage received; returns the rows that it covers.
@@ -201,21 +212,19 @@ impl<T: Config> Pallet<T> {
         Some(if stage == 0 { ids } else { ids.saturating_sub(1) })
     }
 
-    fn check(worker: &AccountId, job: &OpenJob, at: StageRef, verdict: CheckVerdict) -> DispatchResult {
+    fn check(worker: &AccountId, job: &OpenJob, at: StageRef, verdict: CheckVerdict) -> Result<bool, DispatchError> {
         ensure!(job.phase == JobPhase::Checking, Error::<T>::WrongPhase);
-        Stages::<T>::try_mutate(at.job, at.stage, |stage| -> DispatchResult {
-            let stage = stage.as_mut().ok_or(Error::<T>::NoSuchStage)?;
-            let seat = stage.seats.iter_mut().find(|s| s.worker == *worker).ok_or(Error::<T>::NotChecker)?;
-            ensure!(seat.answer.is_none(), Error::<T>::AlreadyAnswered);
-            // Late is late whenever the hook runs; the answer counts all the same.
-            seat.missed |= T::Market::now() > seat.due;
-            seat.answer = Some(verdict);
-            Ok(())
-        })?;
-        Self::checks_progress(job)
+        let mut stages = Self::stages_of(job)?;
+        let stage = stages.get_mut(usize::from(at.stage)).ok_or(Error::<T>::NoSuchStage)?;
+        let seat = stage.seats.iter_mut().find(|s| s.worker == *worker).ok_or(Error::<T>::NotChecker)?;
+        ensure!(seat.answer.is_none(), Error::<T>::AlreadyAnswered);
+        // Late is late whenever the hook runs; the answer counts all the same.
+        seat.missed |= T::Market::now() > seat.due;
+        seat.answer = Some(verdict);
+        Self::checks_progress(job, stages, |s| s == at.stage)
     }
 
-    fn reveal(caller: &AccountId, job: &OpenJob, at: StageRef, opening: &Opening) -> DispatchResult {
+    fn reveal(caller: &AccountId, job: &OpenJob, at: StageRef, opening: &Opening) -> Result<bool, DispatchError> {
         match job.phase {
             JobPhase::Revealing => Self::open_root(caller, job, at, opening),
             JobPhase::Escalated => {
@@ -229,7 +238,7 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    fn vote(worker: &AccountId, job: &OpenJob, at: StageRef, digest: H256) -> DispatchResult {
+    fn vote(worker: &AccountId, job: &OpenJob, at: StageRef, digest: H256) -> Result<bool, DispatchError> {
         ensure!(job.phase == JobPhase::Escalated, Error::<T>::WrongPhase);
         let voter = T::Providers::controller_of(worker).ok_or(Error::<T>::NotElector)?;
         T::Arbiter::vote(job, at, &voter, digest)?;

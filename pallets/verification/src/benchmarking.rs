@@ -175,13 +175,13 @@ mod benches {
         answer(RawOrigin::Signed(worker), answers);
     }
 
-    /// The commit of the last stage, of a short text.
+    /// The commit of the last stage, of a short text, before the first one's.
     #[benchmark]
     fn commit(s: Linear<2, MAX_STAGES>) -> Result<(), BenchmarkError> {
         let hash = T::BenchmarkHelper::job(s, 4, 2, 1, 1);
         let job = open::<T>(hash)?;
         let last = s.saturating_sub(1) as u8;
-        for stage in 0..last {
+        for stage in 1..last {
             commit_stage::<T>(&job, stage)?;
         }
         let worker = job.stages.get(usize::from(last)).map(|a| a.worker.clone()).ok_or("such a stage")?;
@@ -189,6 +189,33 @@ mod benches {
         #[block]
         {
             send::<T>(&worker, Answer::Commit { at: at(&job, last), commitment })?;
+        }
+        assert!(Outputs::<T>::contains_key(hash));
+        Ok(())
+    }
+
+    /// What it costs besides that an answer moves the job to another phase; sealing touches the most.
+    #[benchmark]
+    fn next_phase() -> Result<(), BenchmarkError> {
+        let hash = T::BenchmarkHelper::job(2, 4, 2, 1, 1);
+        let job = open::<T>(hash)?;
+        for stage in 0..2 {
+            let c = commitment::<T>(&job, stage)?;
+            if let Some(output) = c.output {
+                Outputs::<T>::insert(hash, output);
+            }
+            let in_rows = c.upstream.map_or(0, |handoff| handoff.n_rows);
+            let commit = Commit { in_root: c.in_root, out_root: c.out_root, digest: c.digest, in_rows };
+            Stages::<T>::mutate(hash, stage, |s| {
+                if let Some(s) = s {
+                    s.commit = Some(commit);
+                }
+            });
+        }
+        let stages = Pallet::<T>::stages_of(&job).map_err(|_| "its stages")?;
+        #[block]
+        {
+            Pallet::<T>::run_ended(&job, &stages)?;
         }
         assert_eq!(open::<T>(hash)?.phase, JobPhase::Drawing);
         Ok(())
@@ -290,16 +317,23 @@ mod benches {
         Ok(())
     }
 
-    /// The root that settles a job of one stage, with an executor and `p - 1` checkers, all of them different: in a larger job
-    /// each of them costs as much at most.
+    /// The settlement of a job of one stage, with an executor and `p - 1` checkers, all of them different: in a larger job each
+    /// of them costs as much at most.
     #[benchmark]
     fn conclude(p: Linear<2, 16>) -> Result<(), BenchmarkError> {
         let job = drawn::<T>(1, MAX_HOLDERS, p as u8)?;
         check_all::<T>(&job, 0, true)?;
-        let caller: AccountId = whitelisted_caller();
+        let root = root(&job, 0)?;
+        Stages::<T>::mutate(job.job, 0, |stage| {
+            if let Some(stage) = stage {
+                stage.root = Some(root);
+            }
+        });
+        let job = open::<T>(job.job)?;
+        let stages = Pallet::<T>::stages_of(&job).map_err(|_| "its stages")?;
         #[block]
         {
-            send::<T>(&caller, Answer::Reveal { at: at(&job, 0), opening: opening(&job, 0) })?;
+            Pallet::<T>::conclude_done(&job, &stages)?;
         }
         assert!(T::Market::open_job(job.job).is_none());
         Ok(())

@@ -1,8 +1,9 @@
 //! What the answers of the seats amount to, opening the roots, and the end of an attempt (protocol sections 5.3 to 5.8).
 
-use crate::{pallet::*, types::*};
+use crate::{answers::work_ctx, pallet::*, types::*};
 use alloc::vec::Vec;
 use assay_primitives::{
+    digest,
     traits::{AttemptOutcome, Market, OpenJob, ProviderDirectory},
     *,
 };
@@ -22,22 +23,24 @@ impl<T: Config> Pallet<T> {
     /// Due in `Checking`: whoever has not answered missed it.
     pub(crate) fn checks_due(job: &OpenJob) -> DispatchResult {
         let now = T::Market::now();
-        for s in 0..job.stages.len() as u8 {
-            Stages::<T>::mutate(job.job, s, |stage| {
-                for seat in stage.iter_mut().flat_map(|stage| stage.seats.iter_mut()) {
-                    seat.missed |= seat.answer.is_none() && seat.due < now;
-                }
-            });
+        let mut stages = Self::stages_of(job)?;
+        for seat in stages.iter_mut().flat_map(|stage| stage.seats.iter_mut()) {
+            seat.missed |= seat.answer.is_none() && seat.due < now;
         }
-        Self::checks_progress(job)
+        Self::checks_progress(job, stages, |_| true).map(|_| ())
     }
 
-    /// Looks at all stages again; goes on once the checks of every one are in.
-    pub(crate) fn checks_progress(job: &OpenJob) -> DispatchResult {
-        let mut attempt = Attempts::<T>::get(job.job).ok_or(Error::<T>::JobUnknown)?;
-        let mut stages = Self::stages_of(job)?;
+    /// Looks at all stages again, of which some have `changed` since they were stored; goes on once the checks of every one are
+    /// in. Returns whether the job moved.
+    pub(crate) fn checks_progress(
+        job: &OpenJob,
+        mut stages: Vec<Stage>,
+        changed: impl Fn(u8) -> bool,
+    ) -> Result<bool, DispatchError> {
+        let mut attempt = None;
         let mut wait: Option<Tick> = None;
         for (s, stage) in stages.iter_mut().enumerate() {
+            let mut store = changed(s as u8);
             let status = match Self::assess(job, stage) {
                 Verdict::Is(status) => status,
                 Verdict::Wait(due) => {
@@ -45,7 +48,12 @@ impl<T: Config> Pallet<T> {
                     StageStatus::Open
                 }
                 Verdict::Seats(wanted, otherwise) => {
-                    let seated = Self::seat(job, &mut attempt, s as u8, stage, wanted);
+                    store = true;
+                    let attempt = match &mut attempt {
+                        Some(attempt) => attempt,
+                        none => none.insert(Attempts::<T>::get(job.job).ok_or(Error::<T>::JobUnknown)?),
+                    };
+                    let seated = Self::seat(job, attempt, s as u8, stage, wanted);
                     match stage.seats.iter().rev().take(seated as usize).map(|seat| seat.due).min() {
                         Some(due) => {
                             wait = Some(wait.map_or(due, |w| w.min(due)));
@@ -55,19 +63,27 @@ impl<T: Config> Pallet<T> {
                     }
                 }
             };
-            stage.status = status;
-            Stages::<T>::insert(job.job, s as u8, &*stage);
+            if store || stage.status != status {
+                stage.status = status;
+                Stages::<T>::insert(job.job, s as u8, &*stage);
+            }
         }
-        Attempts::<T>::insert(job.job, attempt);
+        if let Some(attempt) = attempt {
+            Attempts::<T>::insert(job.job, attempt);
+        }
         if let Some(due) = wait {
-            return if due == job.due { Ok(()) } else { T::Market::set_due(job.job, due) };
+            if due != job.due {
+                T::Market::set_due(job.job, due)?;
+            }
+            return Ok(due != job.due);
         }
         let disputed = stages_with(&stages, StageStatus::Disputed);
         if disputed.is_empty() {
-            Self::checks_complete(job)
+            Self::checks_complete(job, &stages)?;
         } else {
-            Self::escalate(job, disputed)
+            Self::escalate(job, disputed)?;
         }
+        Ok(true)
     }
 
     /// What one stage's answers amount to.
@@ -101,59 +117,65 @@ impl<T: Config> Pallet<T> {
     }
 
     /// No dispute is left: fails for rows that were withheld, asks for the roots that are not open, or is done.
-    pub(crate) fn checks_complete(job: &OpenJob) -> DispatchResult {
-        let stages = Self::stages_of(job)?;
-        let withheld = stages_with(&stages, StageStatus::Withheld);
+    pub(crate) fn checks_complete(job: &OpenJob, stages: &[Stage]) -> DispatchResult {
+        let withheld = stages_with(stages, StageStatus::Withheld);
         if !withheld.is_empty() {
             let mut guilty = Vec::new();
             for s in withheld {
                 Self::report_executor(job, s, OffenceKind::Withheld, None);
                 guilty.extend(job.stages.get(usize::from(s)).map(|a| a.executor.clone()));
             }
-            return Self::conclude_failed(job, &stages, guilty);
+            return Self::conclude_failed(job, stages, guilty);
         }
         if stages.iter().all(|stage| stage.root.is_some()) {
-            return Self::conclude_done(job, &stages);
+            return Self::conclude_done(job, stages);
         }
         let due = T::Market::now().saturating_add(job.params.reveal_window).saturating_add(job.spec.extra_ticks);
         T::Market::set_phase(job.job, JobPhase::Revealing, due)
     }
 
     /// Somebody posts a stage root: it must open the executor's commitment; then every agreement is recomputed.
-    pub(crate) fn open_root(caller: &AccountId, job: &OpenJob, at: StageRef, opening: &Opening) -> DispatchResult {
-        let mut stage = Stages::<T>::get(at.job, at.stage).ok_or(Error::<T>::NoSuchStage)?;
+    pub(crate) fn open_root(
+        caller: &AccountId,
+        job: &OpenJob,
+        at: StageRef,
+        opening: &Opening,
+    ) -> Result<bool, DispatchError> {
+        let mut stages = Self::stages_of(job)?;
+        let stage = stages.get_mut(usize::from(at.stage)).ok_or(Error::<T>::NoSuchStage)?;
         ensure!(stage.root.is_none(), Error::<T>::AlreadyAnswered);
         ensure!(T::Market::now() <= job.due, Error::<T>::TooLate);
         let commit = stage.commit.as_ref().ok_or(Error::<T>::WrongPhase)?;
         let executor = job.stages.get(usize::from(at.stage)).ok_or(Error::<T>::NoSuchStage)?;
         // The committed boundary must be the one under the stage root: it is what the next stage, or the client, got.
         ensure!(opening.out_root == commit.out_root, Error::<T>::DoesNotOpen);
-        let root = Self::root_of(job, &stage, opening)?;
+        let root = Self::root_of(job, stage, opening)?;
         let opens = Self::opens(job, at.stage, Role::Executor, &executor.executor, root, commit.digest);
         ensure!(opens, Error::<T>::DoesNotOpen);
         stage.root = Some(root);
         Self::deposit_event(Event::Revealed { at, root });
         let reporter = T::Providers::controller_of(caller).unwrap_or_else(|| caller.clone());
-        Self::judge_agreements(job, at.stage, &mut stage, root, Some(reporter));
+        Self::judge_agreements(job, at.stage, stage, root, Some(reporter));
         let agree = stage.seats.iter().filter(|s| agrees(s)).count();
-        Stages::<T>::insert(at.job, at.stage, &stage);
-        let stages = Self::stages_of(job)?;
+        Stages::<T>::insert(at.job, at.stage, stage);
         if agree < usize::from(job.spec.mode.k().saturating_sub(1)) {
             // The root is public now: nobody drawn from here on could prove to have computed it. The attempt fails without
             // the liar, and without blame for the executors.
-            return Self::conclude_failed(job, &stages, Vec::new());
+            Self::conclude_failed(job, &stages, Vec::new())?;
+        } else if stages.iter().all(|stage| stage.root.is_some()) {
+            Self::conclude_done(job, &stages)?;
+        } else {
+            return Ok(false);
         }
-        if stages.iter().all(|stage| stage.root.is_some()) {
-            return Self::conclude_done(job, &stages);
-        }
-        Ok(())
+        Ok(true)
     }
 
     /// Reports every agreement that does not open to the root that it agreed with.
     pub(crate) fn judge_agreements(job: &OpenJob, s: u8, stage: &mut Stage, root: H256, reporter: Option<AccountId>) {
+        let ctx = work_ctx::<T>(job, s, Role::Checker);
         for seat in stage.seats.iter_mut() {
             let Some(CheckVerdict::Agree(digest)) = seat.answer else { continue };
-            if !Self::opens(job, s, Role::Checker, &seat.controller, root, digest) {
+            if digest::commit(&ctx, &seat.controller, root) != digest {
                 seat.lied = true;
                 let reporter = reporter.clone().filter(|r| *r != seat.controller);
                 Self::report_seat(job, s, seat, OffenceKind::FalseAgree, reporter);
@@ -173,6 +195,9 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn conclude_done(job: &OpenJob, stages: &[Stage]) -> DispatchResult {
         let attempt = Attempts::<T>::get(job.job).ok_or(Error::<T>::JobUnknown)?;
         let output = Outputs::<T>::get(job.job).ok_or(Error::<T>::OutputMissing)?;
+        // Hashed when it was committed, which is not done twice.
+        let last = stages.last().and_then(|stage| stage.commit.as_ref());
+        let ids_root = last.map(|commit| commit.out_root).ok_or(Error::<T>::OutputMissing)?;
         Self::report_no_shows(job, stages);
         let proofs = stages
             .iter()
@@ -189,7 +214,7 @@ impl<T: Config> Pallet<T> {
             relaxed: k > 1 && job.params.relaxed,
             escalated: attempt.escalated,
         };
-        T::Market::conclude(job.job, AttemptOutcome::Done { output, stages: proofs, assurance })
+        T::Market::conclude(job.job, AttemptOutcome::Done { output, ids_root, stages: proofs, assurance })
     }
 
     /// The attempt failed after its checkers were drawn. Besides the guilty, whoever lied or never answered is ruled out;
@@ -208,7 +233,7 @@ impl<T: Config> Pallet<T> {
         }
         exclude.sort();
         exclude.dedup();
-        T::Market::conclude(job.job, AttemptOutcome::Failed { exclude, checks })
+        T::Market::conclude(job.job, AttemptOutcome::Failed { exclude, checks, unchecked: None })
     }
 
     /// Nothing was decided: nobody is slashed beyond liveness.

@@ -34,24 +34,32 @@ impl<T: Config> Pallet<T> {
     /// Applies rulings, from the first stage on, as far as there are any.
     ///
     /// A later stage is not looked at before every earlier one is decided: whether its input is canonical depends on them.
-    pub(crate) fn disputes_progress(job: &OpenJob) -> DispatchResult {
+    /// Returns whether the job moved.
+    pub(crate) fn disputes_progress(job: &OpenJob) -> Result<bool, DispatchError> {
         let stages = Self::stages_of(job)?;
         for s in stages_with(&stages, StageStatus::Disputed) {
             let at = Self::stage_ref(job, usize::from(s));
             match T::Arbiter::ruling(job, at) {
                 // Votes may close early, so the due tick moves both ways.
-                Ruling::Pending(due) if due == job.due => return Ok(()),
-                Ruling::Pending(due) => return T::Market::set_due(job.job, due),
-                Ruling::Inconclusive => return Self::conclude_inconclusive(job),
+                Ruling::Pending(due) if due == job.due => return Ok(false),
+                Ruling::Pending(due) => {
+                    T::Market::set_due(job.job, due)?;
+                    return Ok(true);
+                }
+                Ruling::Inconclusive => {
+                    Self::conclude_inconclusive(job)?;
+                    return Ok(true);
+                }
                 Ruling::Canonical { root, out_root } => {
                     if Self::apply_ruling(job, at, root, out_root)? {
                         continue;
                     }
-                    return Ok(());
+                    return Ok(true);
                 }
             }
         }
-        Self::checks_complete(job)
+        Self::checks_complete(job, &Self::stages_of(job)?)?;
+        Ok(true)
     }
 
     /// Returns whether the executor was right. If it was not, the attempt has ended.

@@ -25,23 +25,26 @@ impl<T: Config> Pallet<T> {
         }
         for hash in waiting {
             let Some(job) = T::Market::open_job(hash) else { continue };
-            if Self::beacon_vrfs(&job, false).is_none() {
-                continue;
-            }
+            let Some(drawn_by) = Self::beacon_vrfs(&job, false) else { continue };
             let holders = Electorates::<T>::decode_len(hash, 0).unwrap_or_default() as u32;
-            let each = Self::seat_weight(holders, job.spec.mode.k().into());
+            let each = Self::seat_weight(holders, job.spec.mode.k().saturating_sub(1).into());
             if meter.try_consume(each.saturating_mul(job.stages.len() as u64)).is_err() {
                 break;
             }
             // Without enough checkers it waits: capacity may free up before the window ends.
-            let _ = with_storage_layer(|| Self::draw_first(&job, false));
+            let _ = with_storage_layer(|| Self::draw_first(&job, drawn_by));
         }
     }
 
     /// The draw window has ended: draws by the authors that were seen, or gives the attempt up.
     pub(crate) fn draw_due(job: &OpenJob) -> DispatchResult {
-        with_storage_layer(|| Self::draw_first(job, true)).or_else(|_| {
-            T::Market::conclude(job.job, AttemptOutcome::Failed { exclude: Vec::new(), checks: Vec::new() })
+        let drawn = Self::beacon_vrfs(job, true)
+            .ok_or(Error::<T>::TooFewAuthors.into())
+            .and_then(|drawn_by| with_storage_layer(|| Self::draw_first(job, drawn_by)));
+        drawn.or_else(|_| {
+            // It is nobody's fault, least of all that of those who did their work.
+            let unchecked = Outputs::<T>::decode_len(job.job).map(|n| n as u32);
+            T::Market::conclude(job.job, AttemptOutcome::Failed { exclude: Vec::new(), checks: Vec::new(), unchecked })
         })
     }
 
@@ -71,9 +74,8 @@ impl<T: Config> Pallet<T> {
         enough.then_some((vrfs, 0))
     }
 
-    /// Seats `k - 1` checkers at every stage, or fails. To be called in a storage layer.
-    fn draw_first(job: &OpenJob, last_chance: bool) -> DispatchResult {
-        let (vrfs, independent) = Self::beacon_vrfs(job, last_chance).ok_or(Error::<T>::TooFewAuthors)?;
+    /// Seats `k - 1` checkers at every stage, by what [`Self::beacon_vrfs`] gave, or fails. To be called in a storage layer.
+    fn draw_first(job: &OpenJob, (vrfs, independent): (Vec<[u8; 32]>, u8)) -> DispatchResult {
         let mut attempt = Attempts::<T>::get(job.job).ok_or(Error::<T>::JobUnknown)?;
         attempt.vrfs = BoundedVec::truncate_from(vrfs);
         attempt.independent_authors = independent;
@@ -100,34 +102,35 @@ impl<T: Config> Pallet<T> {
         let Some(executor) = job.stages.get(usize::from(s)).map(|a| &a.executor) else { return 0 };
         let electorate = Electorates::<T>::get(job.job, s);
         let work = Self::max_work(job, s);
-        let fee = Self::check_fee(job, s);
+        let fee = market::check_fee(&job.params, work).unwrap_or(Balance::MAX);
         let Some(backing) = market::checker_backing(fee, electorate.len() as u32) else { return 0 };
-        let excluded = T::Market::excluded(job.job);
-        let pool: Vec<Holder> = T::Providers::holders(&key)
+        let pool: Vec<(Holder, Balance)> = T::Providers::holders(&key)
             .into_iter()
             .filter(|h| {
                 h.usable
                     && h.free_check_slots > 0
                     && h.controller != *executor
-                    && !excluded.contains(&h.controller)
+                    && !job.excluded.contains(&h.controller)
                     && !stage.seats.iter().any(|seat| seat.controller == h.controller)
-                    && T::Bonds::free_exposure(&h.controller) >= backing
+            })
+            .filter_map(|h| {
+                let (bond, free) = T::Bonds::bond_and_free(&h.controller);
+                (free >= backing).then_some((h, bond))
             })
             .collect();
         // Whoever keeps the others' bonds busy must not be left as the only one to draw: the detection that backings are
         // computed from holds for a pool that is at least half of all who could check.
-        let bond_of = |who: &AccountId| T::Bonds::bond(who);
         let others = electorate.iter().filter(|e| e.controller != *executor);
         let electorate_bond = others.fold(0u128, |sum, e| sum.saturating_add(e.bond));
-        let pool_bond = pool.iter().fold(0u128, |sum, h| sum.saturating_add(bond_of(&h.controller)));
+        let pool_bond = pool.iter().fold(0u128, |sum, (_, bond)| sum.saturating_add(*bond));
         if tranche == 0 && pool_bond < electorate_bond.div_ceil(2) {
             return 0;
         }
         let executes = |who: &AccountId| job.stages.iter().any(|a| a.executor == *who);
         let by_bond = |of_the_job: bool| -> Vec<(AccountId, Balance)> {
             pool.iter()
-                .filter(|h| executes(&h.controller) == of_the_job)
-                .map(|h| (h.controller.clone(), bond_of(&h.controller)))
+                .filter(|(h, _)| executes(&h.controller) == of_the_job)
+                .map(|(h, bond)| (h.controller.clone(), *bond))
                 .collect()
         };
         let seed = digest::draw_seed(job.job, job.attempt, s, tranche, &attempt.vrfs);
@@ -140,7 +143,7 @@ impl<T: Config> Pallet<T> {
         let now = T::Market::now();
         let mut seated = Vec::new();
         for controller in drawn {
-            let Some(holder) = pool.iter().find(|h| h.controller == controller) else { continue };
+            let Some((holder, _)) = pool.iter().find(|(h, _)| h.controller == controller) else { continue };
             let taken = with_storage_layer(|| -> DispatchResult {
                 T::Bonds::reserve(&controller, &BackingId { at, role: Role::Checker }, backing)?;
                 T::Providers::take(&controller, &key, SlotKind::Check)

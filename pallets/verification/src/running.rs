@@ -32,12 +32,12 @@ impl<T: Config> Pallet<T> {
     }
 
     /// After a commit or a `Blocked`: goes on once nobody is outstanding.
-    pub(crate) fn run_progress(job: &OpenJob) -> DispatchResult {
-        let stages = Self::stages_of(job)?;
+    pub(crate) fn run_progress(job: &OpenJob, stages: &[Stage]) -> Result<bool, DispatchError> {
         if stages.iter().any(|s| s.commit.is_none() && !s.blocked) {
-            return Ok(());
+            return Ok(false);
         }
-        Self::run_ended(job, &stages)
+        Self::run_ended(job, stages)?;
+        Ok(true)
     }
 
     /// Everyone has answered, or the time is up.
@@ -53,6 +53,7 @@ impl<T: Config> Pallet<T> {
             faulty.push(a.executor.clone());
         }
         for (s, (stage, a)) in stages.iter().zip(&job.stages).enumerate() {
+            // Whoever is at the end of its time and says neither what it did nor that it waits holds what the others wait for.
             if stage.commit.is_none() && !stage.blocked {
                 Self::report_executor(job, s as u8, OffenceKind::NoCommit, None);
                 faulty.push(a.executor.clone());
@@ -62,6 +63,10 @@ impl<T: Config> Pallet<T> {
             // A stage says that nothing arrived, its upstream that it sent: one of the two is at fault, and the chain cannot
             // tell which. Neither is slashed, and neither gets the job again. If everybody says so there is no such edge, and
             // one of them began it.
+            //
+            // The newest handoff that the chain can see is the upstream's own, in its commitment. To charge it for not having
+            // passed that on would let any stage that was fed make an honest neighbour pay, by a word that costs nothing; to
+            // charge whoever says `Blocked` would let an upstream that withholds its last signature do so.
             faulty = Self::both_sides(job, stages);
             if faulty.is_empty() {
                 faulty = job.stages.iter().map(|a| a.executor.clone()).collect();
@@ -70,7 +75,8 @@ impl<T: Config> Pallet<T> {
         if !faulty.is_empty() || stages.iter().any(|s| s.commit.is_none()) {
             faulty.sort();
             faulty.dedup();
-            return T::Market::conclude(job.job, AttemptOutcome::Failed { exclude: faulty, checks: Vec::new() });
+            let outcome = AttemptOutcome::Failed { exclude: faulty, checks: Vec::new(), unchecked: None };
+            return T::Market::conclude(job.job, outcome);
         }
         if job.spec.mode.k() <= 1 {
             return Self::conclude_done(job, stages);

@@ -40,9 +40,9 @@ impl<T: Config> Verifier for Pallet<T> {
             );
             if job.spec.mode.k() > 1 {
                 // Taken now, so that nobody can buy a majority of a span after a dispute over it has begun.
-                let electors = T::Providers::holders(&SpanKey { model: job.spec.model, span: a.span })
+                let electors = T::Providers::controllers(&SpanKey { model: job.spec.model, span: a.span })
                     .into_iter()
-                    .map(|h| Elector { bond: T::Bonds::bond(&h.controller), controller: h.controller })
+                    .map(|controller| Elector { bond: T::Bonds::bond(&controller), controller })
                     .filter(|e| e.bond > 0)
                     .collect();
                 Electorates::<T>::insert(job.job, s, Electors::truncate_from(electors));
@@ -56,7 +56,7 @@ impl<T: Config> Verifier for Pallet<T> {
             JobPhase::Drawing => Self::draw_due(job),
             JobPhase::Checking => Self::checks_due(job),
             JobPhase::Revealing => Self::reveal_due(job),
-            JobPhase::Escalated => Self::disputes_progress(job),
+            JobPhase::Escalated => Self::disputes_progress(job).map(|_| ()),
             JobPhase::Requeue => Ok(()),
         });
         if moved.defensive().is_err() {
@@ -68,7 +68,9 @@ impl<T: Config> Verifier for Pallet<T> {
         let Some(a) = Attempts::<T>::get(job).filter(|a| a.attempt == attempt) else { return };
         for s in 0..a.stages {
             let at = StageRef { job, attempt, stage: s };
-            T::Arbiter::close(at);
+            if a.escalated {
+                T::Arbiter::close(at);
+            }
             Electorates::<T>::remove(job, s);
             let Some(stage) = Stages::<T>::take(job, s) else { continue };
             let key = SpanKey { model: a.model, span: stage.span };
@@ -78,7 +80,9 @@ impl<T: Config> Verifier for Pallet<T> {
             }
         }
         Outputs::<T>::remove(job);
-        Drawing::<T>::remove(job);
+        if a.sealed.is_some() && a.seats == 0 {
+            Drawing::<T>::remove(job);
+        }
         Attempts::<T>::remove(job);
     }
 

@@ -4,7 +4,6 @@ use crate::{arbiter::HolderArbiter, pallet::*, types::*};
 use alloc::vec::Vec;
 use assay_primitives::{
     api::{CommitView, DisputeView, Duty, JobView, SeatView, StageView},
-    market::{self, StageWork},
     traits::{Market, OpenJob, ProviderDirectory},
     *,
 };
@@ -70,11 +69,8 @@ impl<T: Config> Pallet<T> {
     /// An open job, whole. Between two attempts it has no stages.
     pub fn job_view(hash: JobHash) -> Option<JobView> {
         let job = T::Market::open_job(hash)?;
-        let mut work = Vec::new();
         let mut stages = Vec::new();
         for (s, assigned) in job.stages.iter().enumerate() {
-            let max = Self::max_work(&job, s as u8);
-            work.push(StageWork { max, prefill: max });
             let Some(stage) = Stages::<T>::get(hash, s as u8) else { continue };
             stages.push(Self::stage_view(&job, s as u8, assigned, stage));
         }
@@ -85,7 +81,7 @@ impl<T: Config> Pallet<T> {
             attempt: job.attempt,
             now: T::Market::now(),
             due: job.due,
-            escrow: market::escrow(&job.params, job.spec.max_price, job.spec.mode.k(), &work).unwrap_or_default(),
+            held: job.escrow,
             stages,
             output: Outputs::<T>::get(hash),
             spec: job.spec,

@@ -19,6 +19,7 @@ pub trait WeightInfo {
 	fn note_author() -> Weight;
 	fn draw_probe() -> Weight;
 	fn conclude(p: u32, ) -> Weight;
+	fn next_phase() -> Weight;
 	fn hash_ids(i: u32, ) -> Weight;
 	fn seat(h: u32, ) -> Weight;
 	fn take_seat() -> Weight;
@@ -307,6 +308,17 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 			.saturating_add(T::DbWeight::get().writes((5_u64).saturating_mul(p.into())))
 			.saturating_add(Weight::from_parts(0, 5124).saturating_mul(p.into()))
 	}
+	/// Storage: `Verification::Attempts` (r:1 w:1)
+	/// Storage: `Verification::Drawing` (r:0 w:1)
+	/// Storage: `Jobs::Now` (r:1 w:0)
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Storage: `Jobs::Agenda` (r:0 w:2)
+	/// Storage: `Verification::Outputs` (r:1 w:0)
+	fn next_phase() -> Weight {
+		Weight::from_parts(100_000_000, 9293)
+			.saturating_add(T::DbWeight::get().reads(4_u64))
+			.saturating_add(T::DbWeight::get().writes(5_u64))
+	}
 	/// `i`: `[2, 3072]`.
 	fn hash_ids(i: u32, ) -> Weight {
 		// Minimum execution time: 3_916_000 picoseconds.
@@ -405,6 +417,9 @@ impl WeightInfo for () {
 		Weight::zero()
 	}
 	fn conclude(_: u32, ) -> Weight {
+		Weight::zero()
+	}
+	fn next_phase() -> Weight {
 		Weight::zero()
 	}
 	fn hash_ids(_: u32, ) -> Weight {

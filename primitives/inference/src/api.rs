@@ -83,8 +83,8 @@ pub struct JobView {
     pub now: Tick,
     /// When the phase ends.
     pub due: Tick,
-    /// Held from the client.
-    pub escrow: Balance,
+    /// Held from the client now: what was held at submission, less what checkers of failed attempts were paid since.
+    pub held: Balance,
     /// Stage by stage.
     pub stages: Vec<StageView>,
     /// The committed answer, once the last stage committed.

@@ -56,6 +56,10 @@ pub trait ProviderDirectory {
     fn peer_of(controller: &AccountId) -> Vec<u8>;
     /// Everyone who holds the span, at most [`MAX_HOLDERS`], in no particular order.
     fn holders(key: &SpanKey) -> Vec<Holder>;
+    /// The controllers among [`ProviderDirectory::holders`] alone, which costs less to find.
+    fn controllers(key: &SpanKey) -> Vec<AccountId> {
+        Self::holders(key).into_iter().map(|holder| holder.controller).collect()
+    }
     /// Takes a unit of capacity; fails if none is free.
     fn take(controller: &AccountId, key: &SpanKey, kind: SlotKind) -> Result<(), DispatchError>;
     /// Gives it back.
@@ -73,6 +77,10 @@ pub trait BondManager {
     fn bond(controller: &AccountId) -> Balance;
     /// Provider bond that neither an open backing nor a pending slash claims.
     fn free_exposure(controller: &AccountId) -> Balance;
+    /// Both: the bond, and what of it is free. The ledger is looked up once.
+    fn bond_and_free(controller: &AccountId) -> (Balance, Balance) {
+        (Self::bond(controller), Self::free_exposure(controller))
+    }
     /// Reserves part of the bond. Fails if less is free, or the id is already in use.
     fn reserve(controller: &AccountId, id: &BackingId, amount: Balance) -> Result<(), DispatchError>;
     /// Releases a reservation, whole; nothing happens if there is none.
@@ -90,6 +98,11 @@ pub trait BondManager {
     fn unclaim(controller: &AccountId, amount: Balance);
     /// Executes a claim: `to` are paid in order out of it, the rest is burned. Reaches unbonding chunks. Returns what was burned.
     fn slash_claimed(controller: &AccountId, amount: Balance, to: &[(AccountId, Balance)]) -> Balance;
+    /// The controller was slashed for more than lateness: it stands for no election for a while. One that validates is not
+    /// disabled, and leaves the set only as elections replace it.
+    fn bar(controller: &AccountId) {
+        let _ = controller;
+    }
 }
 
 /// Takes offences. Implemented by pallet-assay-slashing. Deduplicates by `(at, role, offender)`.
@@ -135,6 +148,10 @@ pub struct OpenJob {
     pub due: Tick,
     /// Tick in which the job was submitted.
     pub created: Tick,
+    /// What is held from the client now: less than at submission once checkers of failed attempts were paid.
+    pub escrow: Balance,
+    /// Controllers excluded from this job by earlier attempts.
+    pub excluded: Vec<AccountId>,
 }
 
 /// How an attempt ended.
@@ -144,6 +161,8 @@ pub enum AttemptOutcome {
     Done {
         /// The answer.
         output: OutputIds,
+        /// `ids_root` of prompt and answer: the last stage's commitment was checked against it.
+        ids_root: H256,
         /// Opened stage roots, by stage (none when unverified), and the checkers whose answers agreed, by stage.
         stages: Vec<(Option<H256>, Vec<AccountId>)>,
         /// How much it proves.
@@ -155,6 +174,9 @@ pub enum AttemptOutcome {
         exclude: Vec<AccountId>,
         /// Checkers who answered in good faith; paid out of the fixed fee.
         checks: Vec<(u8, AccountId)>,
+        /// Every stage committed, to so many generated ids, but no checkers could be drawn: each executor is paid as if for a
+        /// check, out of the fixed fee.
+        unchecked: Option<u32>,
     },
     /// No verdict: the client is refunded.
     Inconclusive,
@@ -172,8 +194,6 @@ pub trait Market {
     fn set_due(job: JobHash, due: Tick) -> Result<(), DispatchError>;
     /// Ends the attempt. The market settles, dispatches again or refunds, and calls [`Verifier::forget`] for the attempt.
     fn conclude(job: JobHash, outcome: AttemptOutcome) -> Result<(), DispatchError>;
-    /// Controllers excluded from this job by earlier attempts.
-    fn excluded(job: JobHash) -> Vec<AccountId>;
 }
 
 /// Verification, as the market sees it. Implemented by pallet-assay-verification.

@@ -263,7 +263,8 @@ pub enum Answer {
         /// What it commits to.
         commitment: StageCommitment,
     },
-    /// Executor: nothing with a valid handoff arrived from upstream; a liveness fault, not this stage's.
+    /// Executor: nothing with a valid handoff arrived from upstream. It excuses this stage and accuses nobody: who of the two is
+    /// at fault the chain cannot see, so that neither pays and neither gets the job again, unless somebody else is silent.
     #[codec(index = 1)]
     Blocked {
         /// Which stage.

@@ -17,7 +17,7 @@ use polkadot_sdk::{
         PalletId,
     },
     frame_system::EnsureRoot,
-    pallet_babe, pallet_safe_mode,
+    pallet_babe, pallet_safe_mode, pallet_session,
     sp_consensus_babe::{make_vrf_transcript, RANDOMNESS_VRF_CONTEXT},
     sp_core::crypto::Wraps,
 };
@@ -82,6 +82,7 @@ impl pallet_assay_staking::Config for Runtime {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Currency = Balances;
     type Session = Session;
+    type History = <Runtime as pallet_session::Config>::SessionManager;
     type AdminOrigin = EnsureRoot<AccountId>;
     type SlashCancelOrigin = EnsureRoot<AccountId>;
     type MinValidatorBond = MinValidatorBond;
@@ -91,6 +92,8 @@ impl pallet_assay_staking::Config for Runtime {
     type SessionsPerElection = ConstU32<10>;
     // Six hours in which a consensus slash can be cancelled; well inside the unbonding period.
     type SlashDeferSessions = ConstU32<{ 6 * 60 }>;
+    // A day, as long as a bond stays within reach: time to find out what went wrong before it goes on.
+    type BarSessions = UnbondingSessions;
     type IdleSessions = ConstU32<2>;
     type MaxValidators = ConstU32<100>;
     type MaxCandidates = ConstU32<1_000>;

@@ -89,7 +89,7 @@ impl FakeChain {
             attempt: 0,
             now,
             due: now + 60,
-            escrow: 0,
+            held: 0,
             stages,
             output: None,
         };

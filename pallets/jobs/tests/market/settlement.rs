@@ -10,6 +10,7 @@ use frame::{
 };
 use pallet_assay_jobs::{Error, Event, HoldReason, ReceiptRing, Receipts, Unclaimed};
 use pallet_assay_testing::*;
+use std::collections::BTreeMap;
 
 /// Takes everything that somebody owns: the account is gone.
 fn reap(who: &AccountId) {
@@ -94,6 +95,50 @@ fn settle_legs_add_up_to_the_escrow_whatever_the_prices() {
             assert!(r.refunded > 0, "generation stopped early");
         });
     }
+}
+
+#[test]
+fn settle_moves_money_once_for_each_recipient_and_burns_once() {
+    use polkadot_sdk::pallet_balances::Event as Money;
+    Setup::default().build().execute_with(|| {
+        // Four providers share two executions and four checks.
+        let job = submit(&client(0), spec(1, 3));
+        commit_all(job, &[]);
+        run_to_checking(job);
+        check_all(job, &[]);
+        System::reset_events();
+        reveal_all(job);
+        let r = receipt(job);
+        let params = Params::local();
+        let mut owed: BTreeMap<AccountId, Balance> = BTreeMap::new();
+        let mut burned = 0;
+        for (s, stage) in r.stages.iter().enumerate() {
+            let price = [1_010, 1_020][s];
+            let fee = market::check_fee(&params, stage.work).unwrap();
+            let legs = stage.checkers.iter().map(|(who, paid)| (who, *paid, fee));
+            for (who, paid, gross) in legs.chain([(&stage.executor, stage.paid, price * Balance::from(stage.work))]) {
+                assert_eq!(paid, gross - params.burn.mul_ceil(gross), "every leg is rounded by itself");
+                burned += params.burn.mul_ceil(gross);
+                *owed.entry(who.clone()).or_default() += paid;
+            }
+        }
+        assert!(owed.len() < 6, "somebody serves twice");
+        assert_eq!(r.burned, burned + params.fixed_fee);
+        let mut paid: BTreeMap<AccountId, Balance> = BTreeMap::new();
+        let mut burns = Vec::new();
+        for record in System::events() {
+            match record.event {
+                RuntimeEvent::Balances(Money::TransferOnHold { source, dest, amount, .. }) if source == client(0) => {
+                    assert_eq!(paid.insert(dest, amount), None, "one transfer each");
+                }
+                RuntimeEvent::Balances(Money::BurnedHeld { who, amount, .. }) if who == client(0) => burns.push(amount),
+                _ => (),
+            }
+        }
+        assert_eq!(paid, owed);
+        assert_eq!(burns, vec![r.burned]);
+        check_invariants();
+    });
 }
 
 #[test]

@@ -36,13 +36,25 @@ fn genesis_config_survives_json() {
 }
 
 #[test]
-#[should_panic(expected = "genesis model \"demo\": it is given twice")]
+#[should_panic(expected = "models.models[1] \"demo\": the same package is given twice")]
 fn genesis_same_model_twice_stops() {
     ext(vec![demo(), demo()]);
 }
 
 #[test]
-#[should_panic(expected = "WrongEntryCount")]
+#[should_panic(expected = "models.models[0] \"demo\": entries: 0 roots, but the header implies")]
 fn genesis_incomplete_package_stops() {
     ext(vec![GenesisModel { entries: vec![], ..demo() }]);
+}
+
+#[test]
+#[should_panic(expected = "cuts: first layers of the later stages, ascending, each from 1 to below 8")]
+fn genesis_cut_behind_the_last_layer_stops() {
+    ext(vec![GenesisModel { cuts: vec![vec![9]], ..demo() }]);
+}
+
+#[test]
+#[should_panic(expected = "cuts: at least one template")]
+fn genesis_model_without_template_stops() {
+    ext(vec![GenesisModel { cuts: vec![], ..demo() }]);
 }

@@ -37,7 +37,7 @@ fn genesis_config_survives_json() {
 }
 
 #[test]
-#[should_panic(expected = "UnknownSpan")]
+#[should_panic(expected = "UnknownSpan: first and end must be a stage in a template of a model in models.models")]
 fn genesis_ask_for_an_unknown_span_stops() {
     let mut bad = genesis(1);
     bad.asks[0].end = 5;
@@ -45,8 +45,16 @@ fn genesis_ask_for_an_unknown_span_stops() {
 }
 
 #[test]
-#[should_panic(expected = "AlreadyRegistered")]
+#[should_panic(expected = "providers.providers[1].controller of")]
 fn genesis_controller_twice_stops() {
     let twice = GenesisProvider { worker: worker(2, 0), ..genesis(1) };
     ext(vec![genesis(1), twice]);
+}
+
+#[test]
+#[should_panic(expected = "providers.providers[0].asks[1] of")]
+fn genesis_ask_without_slots_stops() {
+    let mut bad = genesis(1);
+    (bad.asks[1].slots, bad.asks[1].check_slots) = (0, 0);
+    ext(vec![bad]);
 }

@@ -59,3 +59,22 @@ fn rotate_unregistered_is_refused() {
         assert_noop!(rotate(1), Error::<Test>::NotRegistered);
     });
 }
+
+#[test]
+fn rotate_keeps_old_keys_while_any_span_is_at_work() {
+    test(|| {
+        register(1);
+        for (first, end) in [(0, 4), (4, 8)] {
+            assert_ok!(Directory::ask(signed(1), key(first, end), ask()));
+            assert_ok!(<Directory as ProviderDirectory>::take(&id(1), &key(first, end), SlotKind::Check));
+        }
+        assert_ok!(rotate(1));
+        <Directory as ProviderDirectory>::give_back(&id(1), &key(0, 4), SlotKind::Check);
+        Directory::do_try_state().unwrap();
+        assert_eq!(controller_of(0), Some(id(1)), "the other span was assigned under it");
+        <Directory as ProviderDirectory>::give_back(&id(1), &key(4, 8), SlotKind::Check);
+        Directory::do_try_state().unwrap();
+        assert_eq!(controller_of(0), None);
+        assert!(provider(1).old_workers.is_empty());
+    });
+}

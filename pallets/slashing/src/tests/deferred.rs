@@ -104,3 +104,37 @@ fn queue_without_places_left_executes_at_once() {
         assert!(Slashing::pending().is_empty());
     });
 }
+
+#[test]
+fn execution_of_a_proven_fault_bars_its_offender_from_elections() {
+    test(|| {
+        let validating = |n: u8| Staking::bond_info(id(n)).unwrap().validating;
+        report(offence(1, 1, OffenceKind::WrongResult));
+        report(offence(2, 1, OffenceKind::Equivocation));
+        assert!(validating(1), "it can still be cancelled");
+        assert_ok!(Slashing::cancel(RuntimeOrigin::root(), 1));
+        poll_at(110);
+        assert!(!validating(1) && validating(2));
+        assert_eq!(pallet_assay_staking::Ledgers::<Test>::get(id(1)).barred_until, 4);
+        System::assert_has_event(
+            pallet_assay_staking::Event::<Test>::Chilled {
+                account: id(1),
+                reason: pallet_assay_staking::ChillReason::Offence,
+            }
+            .into(),
+        );
+        assert_noop!(Staking::validate(signed(1)), pallet_assay_staking::Error::<Test>::Barred);
+        assert!(Session::validators().contains(&id(1)) && Session::disabled_validators().is_empty());
+    });
+}
+
+#[test]
+fn lateness_bars_nobody() {
+    test(|| {
+        for (n, kind) in [(1, OffenceKind::NoCommit), (2, OffenceKind::NoShow), (3, OffenceKind::Withheld)] {
+            assert!(report(offence(n, 1, kind)) > 0);
+            assert!(Staking::bond_info(id(n)).unwrap().validating);
+            assert_eq!(pallet_assay_staking::Ledgers::<Test>::get(id(n)).barred_until, 0);
+        }
+    });
+}

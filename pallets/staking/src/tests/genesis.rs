@@ -25,17 +25,27 @@ fn genesis_takes_no_more_than_the_target() {
 }
 
 #[test]
-#[should_panic(expected = "genesis: the counts of validators")]
+#[should_panic(expected = "staking.counts: Some(ValidatorCounts { minimum: 0, target: 3 }) must satisfy 1 <= minimum")]
 fn genesis_counts_that_make_no_sense_stop() {
     ext(4, ValidatorCounts { minimum: 0, target: 3 });
 }
 
 #[test]
-#[should_panic(expected = "genesis: a bond")]
+#[should_panic(expected = "staking.bonds[0].validator of")]
 fn genesis_bond_of_a_poor_account_stops() {
+    build(1_000, 0);
+}
+
+#[test]
+#[should_panic(expected = "ProviderBondTooSmall: give 0 or at least 50")]
+fn genesis_bond_below_the_minimum_stops() {
+    build(0, 49);
+}
+
+fn build(validator: u128, provider: u128) {
     let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().unwrap();
     crate::GenesisConfig::<Test> {
-        bonds: vec![GenesisBond { account: id(1), validator: 1_000, provider: 0 }],
+        bonds: vec![GenesisBond { account: id(1), validator, provider }],
         counts: Some(ValidatorCounts { minimum: 1, target: 2 }),
         ..Default::default()
     }

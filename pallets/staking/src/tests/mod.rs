@@ -5,6 +5,7 @@ mod genesis;
 mod idle;
 mod offences;
 mod operations;
+mod reentry;
 mod unbond;
 mod validate;
 mod views;

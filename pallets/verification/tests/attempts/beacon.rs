@@ -83,6 +83,79 @@ fn draw_without_enough_checkers_waits_for_capacity_then_gives_up_without_blame()
     });
 }
 
+/// A job of two stages that has committed to four ids, and whose draw has failed for want of checkers.
+fn undrawn(fixed_fee: Balance) -> JobHash {
+    assert_ok!(Jobs::set_params(RuntimeOrigin::root(), Params { fixed_fee, ..Params::local() }));
+    let job = submit(&client(0), spec(1, 3));
+    commit_all(job, &[]);
+    (0..6).for_each(|i| change_asks(i, |e| e.ask.check_slots = 0));
+    run_past(open(job).due);
+    assert_eq!(open(job).phase, JobPhase::Requeue);
+    job
+}
+
+fn unchecked(job: JobHash) -> Vec<(u8, AccountId, Balance, Balance)> {
+    let of_job = |r: frame_system::EventRecord<RuntimeEvent, H256>| match r.event {
+        RuntimeEvent::Jobs(pallet_assay_jobs::Event::UncheckedPaid { job: j, stage, executor, paid, burned })
+            if j == job =>
+        {
+            Some((stage, executor, paid, burned))
+        }
+        _ => None,
+    };
+    System::events().into_iter().filter_map(of_job).collect()
+}
+
+#[test]
+fn draw_that_fails_pays_each_executor_as_if_for_a_check_out_of_the_fixed_fee() {
+    setup(1, 6).execute_with(|| {
+        let issuance = Balances::total_issuance();
+        let job = undrawn(Params::local().fixed_fee);
+        // Six positions of four layers, and in the last stage a head for each of the four ids.
+        let fee = |work| market::check_fee(&Params::local(), work).unwrap();
+        let fees = [fee(24), fee(28)];
+        let burned = fees.map(|fee| Params::local().burn.mul_ceil(fee));
+        let paid = |s: usize| fees[s] - burned[s];
+        let expected = vec![(0, controller(0), paid(0), burned[0]), (1, controller(1), paid(1), burned[1])];
+        assert_eq!(unchecked(job), expected);
+        for s in 0..2 {
+            assert_eq!(Balances::free_balance(controller(s)), FUNDS + paid(s.into()));
+        }
+        let escrow =
+            market::escrow(&Params::local(), 1_000_000, 3, &[40, 48].map(|w| market::StageWork { max: w, prefill: w }));
+        assert_eq!(held(&client(0)), escrow.unwrap() - fees.iter().sum::<Balance>());
+        assert_eq!(issuance - Balances::total_issuance(), burned.iter().sum());
+        check_invariants();
+        next_block();
+        // Nobody can check it now either: what was not spent of the fixed fee burns, all else returns.
+        let (reason, refunded, rest) = refund(job);
+        assert_eq!(reason, RefundReason::NoProvider);
+        assert_eq!(rest, Params::local().fixed_fee - fees.iter().sum::<Balance>());
+        assert_eq!(refunded, escrow.unwrap() - Params::local().fixed_fee);
+    });
+}
+
+#[test]
+fn draw_that_fails_pays_no_more_than_the_fixed_fee() {
+    setup(1, 6).execute_with(|| {
+        let first = market::check_fee(&Params::local(), 24).unwrap();
+        let job = undrawn(first + 1);
+        let sums: Vec<_> = unchecked(job).into_iter().map(|(s, _, paid, burned)| (s, paid + burned)).collect();
+        assert_eq!(sums, vec![(0, first), (1, 1)]);
+        next_block();
+        assert_eq!(refund(job).2, 0, "nothing of the fee is left to burn");
+    });
+}
+
+#[test]
+fn draw_that_fails_without_a_fixed_fee_pays_nobody() {
+    setup(1, 6).execute_with(|| {
+        let job = undrawn(0);
+        assert!(unchecked(job).is_empty());
+        assert_eq!(Balances::free_balance(controller(0)), FUNDS);
+    });
+}
+
 #[test]
 fn draw_without_free_bond_passes_a_checker_over() {
     setup(1, 4).execute_with(|| {

@@ -177,7 +177,9 @@ impl Run {
 struct Tally {
     settled: u32,
     escalated: u32,
-    /// What receipts, refunds and paid checks say was burned.
+    /// Executors paid for what nobody could check.
+    unchecked: u32,
+    /// What receipts, refunds, paid checks and paid executions say was burned.
     declared: Balance,
     /// Accounts that a transfer left below the existential deposit.
     dust: Balance,
@@ -202,6 +204,10 @@ impl Tally {
                     *self.refunds.entry(reason as u8).or_default() += 1;
                 }
                 RuntimeEvent::Jobs(Job::CheckPaid { burned, .. }) => self.declared += burned,
+                RuntimeEvent::Jobs(Job::UncheckedPaid { burned, .. }) => {
+                    self.unchecked += 1;
+                    self.declared += burned;
+                }
                 RuntimeEvent::Balances(pallet_balances::Event::DustLost { amount, .. }) => self.dust += amount,
                 RuntimeEvent::Verification(Verified::Fault { kind, .. }) => {
                     *self.faults.entry(kind as u8).or_default() += 1;
@@ -215,6 +221,7 @@ impl Tally {
     fn add(mut self, other: Self) -> Self {
         self.settled += other.settled;
         self.escalated += other.escalated;
+        self.unchecked += other.unchecked;
         other.faults.into_iter().for_each(|(k, n)| *self.faults.entry(k).or_default() += n);
         other.refunds.into_iter().for_each(|(k, n)| *self.refunds.entry(k).or_default() += n);
         self
@@ -261,6 +268,7 @@ fn random_operations_keep_every_invariant() {
     });
     // The runs reach what they are for.
     assert!(tally.settled > 200 && tally.escalated > 5, "{} settled, {} escalated", tally.settled, tally.escalated);
+    assert!(tally.unchecked > 0, "some draws fail");
     assert_eq!(tally.faults.len(), 7, "every kind of fault occurs: {:?}", tally.faults);
     let reasons = [
         RefundReason::AttemptsExhausted,

@@ -155,6 +155,58 @@ fn blocked_against_a_committed_upstream_slashes_nobody_and_keeps_neither() {
 }
 
 #[test]
+fn blocked_by_a_stage_that_was_fed_costs_its_honest_neighbours_nothing() {
+    Setup::with(8).build().execute_with(|| {
+        let job = submit(&client(0), spec(2, 2));
+        let bonds = || (0..8).map(|i| world::Bonds::<Test>::get(controller(i))).collect::<Vec<_>>();
+        let before = bonds();
+        // It says so at once, though its upstream has all that it needs and proves it by its commitment.
+        assert_ok!(answer(&worker_of(job, 2), Answer::Blocked { at: at(job, 2) }));
+        assert_err!(answer(&worker_of(job, 2), Answer::Blocked { at: at(job, 2) }), Error::<Test>::AlreadyAnswered);
+        for s in [0, 1, 3] {
+            assert_ok!(commit_as(job, s, 0));
+        }
+        assert!(faults().is_empty());
+        assert_eq!(bonds(), before);
+        // Only the two sides of the gap are left out.
+        System::assert_has_event(
+            pallet_assay_jobs::Event::<Test>::AttemptFailed {
+                job,
+                attempt: 0,
+                excluded: vec![controller(1), controller(2)],
+            }
+            .into(),
+        );
+        next_block();
+        let now: Vec<_> = open(job).stages.iter().map(|s| s.executor.clone()).collect();
+        assert_eq!(now, [0, 3, 4, 5].map(controller));
+    });
+}
+
+#[test]
+fn blocked_by_somebody_silent_pays_nothing_and_only_the_silent_one_does() {
+    Setup::with(8).build().execute_with(|| {
+        let job = submit(&client(0), spec(2, 2));
+        // Stage 1 is silent: what it does not hand on, nobody behind it has, around the ring.
+        for s in [2, 3, 0] {
+            assert_ok!(answer(&worker_of(job, s), Answer::Blocked { at: at(job, s) }));
+        }
+        assert_eq!(open(job).phase, JobPhase::Running, "its time is not up");
+        assert!(faults().is_empty());
+        run_past(open(job).due);
+        let found: Vec<_> = faults().into_iter().map(|(stage, who, kind, _)| (stage, who, kind)).collect();
+        assert_eq!(found, vec![(1, controller(1), OffenceKind::NoCommit)]);
+        assert!(faults()[0].3 > 0);
+        for i in [0, 2, 3] {
+            assert_eq!(world::Bonds::<Test>::get(controller(i)), BOND);
+        }
+        next_block();
+        let now: Vec<_> = open(job).stages.iter().map(|s| s.executor.clone()).collect();
+        assert_eq!(now, [0, 2, 3, 4].map(controller), "who was blocked works on");
+    });
+}
+
+#[test]
 fn blocked_everywhere_keeps_nobody_so_that_a_saboteur_gets_the_job_once() {
     Setup::with(6).build().execute_with(|| {
         let job = submit(&client(0), spec(1, 2));

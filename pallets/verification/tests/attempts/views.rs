@@ -80,7 +80,7 @@ fn job_view_shows_everything_a_worker_needs() {
         let job = submit(&client(0), spec(1, 2));
         let escrow = held(&client(0));
         let view = Verification::job_view(job).unwrap();
-        assert_eq!((view.client, view.phase, view.attempt, view.escrow), (client(0), JobPhase::Running, 0, escrow));
+        assert_eq!((view.client, view.phase, view.attempt, view.held), (client(0), JobPhase::Running, 0, escrow));
         assert_eq!(view.output, None);
         assert_eq!(view.stages.len(), 2);
         assert_eq!(view.stages[0].worker, worker(0));
@@ -103,6 +103,39 @@ fn job_view_between_attempts_has_no_stages() {
         run_past(open(job).due);
         let view = Verification::job_view(job).unwrap();
         assert_eq!((view.phase, view.stages.len()), (JobPhase::Requeue, 0));
+        assert_eq!(view.held, held(&client(0)), "the escrow stays held between attempts");
         assert!(all_duties().is_empty());
+    });
+}
+
+#[test]
+fn job_view_after_a_failed_attempt_shows_what_is_still_held() {
+    Setup::with(8).build().execute_with(|| {
+        let job = submit(&client(0), spec(1, 3));
+        let escrow = held(&client(0));
+        commit_all(job, &[]);
+        run_to_checking(job);
+        for s in 0..2 {
+            for seat in seats(job, s) {
+                if s == 0 {
+                    let verdict = CheckVerdict::Unavailable(Boundary::Input);
+                    let who = worker(index_of(&seat.controller));
+                    assert_ok!(answer(&who, Answer::Check { at: at(job, s), verdict }));
+                } else {
+                    assert_ok!(check_as(job, s, &seat.controller, 0, 0));
+                }
+            }
+        }
+        let spent: Balance = System::events()
+            .into_iter()
+            .filter_map(|r| match r.event {
+                RuntimeEvent::Jobs(pallet_assay_jobs::Event::CheckPaid { paid, burned, .. }) => Some(paid + burned),
+                _ => None,
+            })
+            .sum();
+        assert!(spent > 0, "two checked in good faith");
+        let view = Verification::job_view(job).unwrap();
+        assert_eq!((view.phase, view.held), (JobPhase::Requeue, escrow - spent));
+        assert_eq!(held(&client(0)), view.held);
     });
 }
