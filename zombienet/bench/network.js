@@ -12,7 +12,7 @@ const PROMPT = "The borrow checker";
 const LONG = 448;
 const ALONE = 5;
 const SHORT = 32;
-const CROWD = 40;
+const CROWD = 100;
 const SLOT_S = 2;
 const PALLETS = ["jobs", "models", "providers", "slashing", "staking", "verification"];
 

@@ -1,6 +1,6 @@
 //! Weights of the calls and of the work that hooks do, measured by `frame-omni-bencher`. Written by `make weights`; not by hand.
 //!
-//! 2026-11-22, AMD EPYC, steps 10, repeat 5, Wasm Compiled. Storage is accounted by
+//! 2026-11-22, AMD EPYC, steps 10, repeat 6, Wasm Compiled. Storage is accounted by
 //! `T::DbWeight`, on top of the times below.
 #![allow(unused_parens, missing_docs)]
 #![cfg_attr(rustfmt, rustfmt_skip)]
@@ -41,8 +41,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Providers::Books` (r:16 w:0)
 	/// Proof: `Providers::Books` (`max_values`: None, `max_size`: Some(5686), added: 8161, mode: `MaxEncodedLen`)
-	/// Storage: `Providers::Providers` (r:4 w:4)
-	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2649), added: 5124, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::Providers` (r:4 w:0)
+	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2645), added: 5120, mode: `MaxEncodedLen`)
 	/// Storage: `Providers::InUse` (r:64 w:16)
 	/// Proof: `Providers::InUse` (`max_values`: None, `max_size`: Some(104), added: 2579, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Now` (r:1 w:0)
@@ -50,7 +50,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Providers::Penalties` (r:4 w:0)
 	/// Proof: `Providers::Penalties` (`max_values`: None, `max_size`: Some(65), added: 2540, mode: `MaxEncodedLen`)
 	/// Storage: `Staking::Ledgers` (r:4 w:4)
-	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1418), added: 3893, mode: `MaxEncodedLen`)
 	/// Storage: `System::Account` (r:1 w:1)
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	/// Storage: `Balances::Holds` (r:1 w:1)
@@ -59,7 +59,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Models::Users` (`max_values`: None, `max_size`: Some(36), added: 2511, mode: `MaxEncodedLen`)
 	/// Storage: `Staking::Backings` (r:16 w:16)
 	/// Proof: `Staking::Backings` (`max_values`: None, `max_size`: Some(118), added: 2593, mode: `MaxEncodedLen`)
-	/// Storage: `Jobs::Agenda` (r:0 w:2)
+	/// Storage: `Jobs::Agenda` (r:0 w:1)
 	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Specs` (r:0 w:1)
 	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
@@ -71,13 +71,13 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Verification::Stages` (`max_values`: None, `max_size`: Some(2103), added: 4578, mode: `MaxEncodedLen`)
 	/// `s`: `[1, 16]`.
 	fn submit(s: u32, ) -> Weight {
-		// Minimum execution time: 412_483_000 picoseconds.
-		Weight::from_parts(271_603_444, 21486)
-			// Standard error: 619_410
-			.saturating_add(Weight::from_parts(186_169_434, 0).saturating_mul(s.into()))
+		// Minimum execution time: 383_891_000 picoseconds.
+		Weight::from_parts(485_952_233, 21470)
+			// Standard error: 2_377_690
+			.saturating_add(Weight::from_parts(178_388_665, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(24_u64))
 			.saturating_add(T::DbWeight::get().reads((6_u64).saturating_mul(s.into())))
-			.saturating_add(T::DbWeight::get().writes(17_u64))
+			.saturating_add(T::DbWeight::get().writes(13_u64))
 			.saturating_add(T::DbWeight::get().writes((4_u64).saturating_mul(s.into())))
 			.saturating_add(Weight::from_parts(0, 10316).saturating_mul(s.into()))
 	}
@@ -104,8 +104,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Agenda` (r:0 w:1)
 	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	fn cancel() -> Weight {
-		// Minimum execution time: 169_251_000 picoseconds.
-		Weight::from_parts(190_203_000, 11809)
+		// Minimum execution time: 175_220_000 picoseconds.
+		Weight::from_parts(278_884_000, 11809)
 			.saturating_add(T::DbWeight::get().reads(10_u64))
 			.saturating_add(T::DbWeight::get().writes(9_u64))
 	}
@@ -116,8 +116,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:2 w:2)
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	fn claim() -> Weight {
-		// Minimum execution time: 100_259_000 picoseconds.
-		Weight::from_parts(122_742_000, 6196)
+		// Minimum execution time: 98_647_000 picoseconds.
+		Weight::from_parts(109_042_000, 6196)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
@@ -126,8 +126,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::ParamsOf` (r:1 w:2)
 	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
 	fn set_params() -> Weight {
-		// Minimum execution time: 19_449_000 picoseconds.
-		Weight::from_parts(32_257_000, 3605)
+		// Minimum execution time: 19_519_000 picoseconds.
+		Weight::from_parts(22_103_000, 3605)
 			.saturating_add(T::DbWeight::get().reads(2_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
@@ -138,16 +138,16 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::AgendaCursor` (r:1 w:0)
 	/// Proof: `Jobs::AgendaCursor` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
 	fn tick() -> Weight {
-		// Minimum execution time: 8_282_000 picoseconds.
-		Weight::from_parts(10_716_000, 1489)
+		// Minimum execution time: 8_372_000 picoseconds.
+		Weight::from_parts(9_204_000, 1489)
 			.saturating_add(T::DbWeight::get().reads(3_u64))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
 	/// Storage: `Jobs::Agenda` (r:1 w:0)
 	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	fn agenda_next() -> Weight {
-		// Minimum execution time: 8_082_000 picoseconds.
-		Weight::from_parts(10_245_000, 3509)
+		// Minimum execution time: 7_801_000 picoseconds.
+		Weight::from_parts(10_215_000, 3509)
 			.saturating_add(T::DbWeight::get().reads(1_u64))
 	}
 	/// Storage: `Jobs::CurrentParams` (r:1 w:0)
@@ -159,7 +159,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Providers::Books` (r:1 w:0)
 	/// Proof: `Providers::Books` (`max_values`: None, `max_size`: Some(5686), added: 8161, mode: `MaxEncodedLen`)
 	/// Storage: `Providers::Providers` (r:64 w:0)
-	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2649), added: 5124, mode: `MaxEncodedLen`)
+	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2645), added: 5120, mode: `MaxEncodedLen`)
 	/// Storage: `Providers::InUse` (r:64 w:0)
 	/// Proof: `Providers::InUse` (`max_values`: None, `max_size`: Some(104), added: 2579, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Now` (r:1 w:0)
@@ -167,16 +167,16 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Providers::Penalties` (r:64 w:0)
 	/// Proof: `Providers::Penalties` (`max_values`: None, `max_size`: Some(65), added: 2540, mode: `MaxEncodedLen`)
 	/// Storage: `Staking::Ledgers` (r:64 w:0)
-	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1418), added: 3893, mode: `MaxEncodedLen`)
 	/// `h`: `[4, 64]`.
 	fn match_stage(h: u32, ) -> Weight {
-		// Minimum execution time: 171_645_000 picoseconds.
-		Weight::from_parts(76_437_724, 9151)
-			// Standard error: 127_145
-			.saturating_add(Weight::from_parts(28_757_992, 0).saturating_mul(h.into()))
+		// Minimum execution time: 156_092_000 picoseconds.
+		Weight::from_parts(185_783_588, 9151)
+			// Standard error: 942_796
+			.saturating_add(Weight::from_parts(27_075_720, 0).saturating_mul(h.into()))
 			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().reads((4_u64).saturating_mul(h.into())))
-			.saturating_add(Weight::from_parts(0, 5124).saturating_mul(h.into()))
+			.saturating_add(Weight::from_parts(0, 5120).saturating_mul(h.into()))
 	}
 	/// Storage: `Jobs::Jobs` (r:1 w:1)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
@@ -188,16 +188,16 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(1695), added: 4170, mode: `MaxEncodedLen`)
 	/// Storage: `Providers::Books` (r:16 w:0)
 	/// Proof: `Providers::Books` (`max_values`: None, `max_size`: Some(5686), added: 8161, mode: `MaxEncodedLen`)
-	/// Storage: `Providers::Providers` (r:8 w:8)
-	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2649), added: 5124, mode: `MaxEncodedLen`)
-	/// Storage: `Providers::InUse` (r:128 w:16)
+	/// Storage: `Providers::Providers` (r:4 w:0)
+	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2645), added: 5120, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::InUse` (r:64 w:16)
 	/// Proof: `Providers::InUse` (`max_values`: None, `max_size`: Some(104), added: 2579, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Now` (r:1 w:0)
 	/// Proof: `Jobs::Now` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
-	/// Storage: `Providers::Penalties` (r:8 w:0)
+	/// Storage: `Providers::Penalties` (r:4 w:0)
 	/// Proof: `Providers::Penalties` (`max_values`: None, `max_size`: Some(65), added: 2540, mode: `MaxEncodedLen`)
-	/// Storage: `Staking::Ledgers` (r:8 w:8)
-	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Storage: `Staking::Ledgers` (r:4 w:4)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1418), added: 3893, mode: `MaxEncodedLen`)
 	/// Storage: `Staking::Backings` (r:16 w:16)
 	/// Proof: `Staking::Backings` (`max_values`: None, `max_size`: Some(118), added: 2593, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Agenda` (r:0 w:2)
@@ -210,15 +210,15 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Verification::Stages` (`max_values`: None, `max_size`: Some(2103), added: 4578, mode: `MaxEncodedLen`)
 	/// `s`: `[1, 16]`.
 	fn redispatch(s: u32, ) -> Weight {
-		// Minimum execution time: 460_314_000 picoseconds.
-		Weight::from_parts(147_918_271, 41982)
-			// Standard error: 642_929
-			.saturating_add(Weight::from_parts(305_139_851, 0).saturating_mul(s.into()))
-			.saturating_add(T::DbWeight::get().reads(29_u64))
-			.saturating_add(T::DbWeight::get().reads((10_u64).saturating_mul(s.into())))
-			.saturating_add(T::DbWeight::get().writes(8_u64))
-			.saturating_add(T::DbWeight::get().writes((5_u64).saturating_mul(s.into())))
-			.saturating_add(Weight::from_parts(0, 20632).saturating_mul(s.into()))
+		// Minimum execution time: 237_813_000 picoseconds.
+		Weight::from_parts(136_962_364, 21470)
+			// Standard error: 322_203
+			.saturating_add(Weight::from_parts(118_587_107, 0).saturating_mul(s.into()))
+			.saturating_add(T::DbWeight::get().reads(17_u64))
+			.saturating_add(T::DbWeight::get().reads((6_u64).saturating_mul(s.into())))
+			.saturating_add(T::DbWeight::get().writes(6_u64))
+			.saturating_add(T::DbWeight::get().writes((4_u64).saturating_mul(s.into())))
+			.saturating_add(Weight::from_parts(0, 10316).saturating_mul(s.into()))
 	}
 }
 

@@ -205,10 +205,10 @@ mod benches {
                 Outputs::<T>::insert(hash, output);
             }
             let in_rows = c.upstream.map_or(0, |handoff| handoff.n_rows);
-            let commit = Commit { in_root: c.in_root, out_root: c.out_root, digest: c.digest, in_rows };
+            let committed = Commit { in_root: c.in_root, out_root: c.out_root, digest: c.digest, in_rows };
             Stages::<T>::mutate(hash, stage, |s| {
                 if let Some(s) = s {
-                    s.commit = Some(commit);
+                    s.commit = Some(committed);
                 }
             });
         }

@@ -11,6 +11,7 @@ use frame::weights_prelude::*;
 pub trait WeightInfo {
 	fn answer() -> Weight;
 	fn commit(s: u32, ) -> Weight;
+	fn next_phase() -> Weight;
 	fn blocked(s: u32, ) -> Weight;
 	fn check(s: u32, ) -> Weight;
 	fn reveal(s: u32, ) -> Weight;
@@ -19,7 +20,6 @@ pub trait WeightInfo {
 	fn note_author() -> Weight;
 	fn draw_probe() -> Weight;
 	fn conclude(p: u32, ) -> Weight;
-	fn next_phase() -> Weight;
 	fn hash_ids(i: u32, ) -> Weight;
 	fn seat(h: u32, ) -> Weight;
 	fn take_seat() -> Weight;
@@ -34,18 +34,18 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Jobs` (r:1 w:0)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	fn answer() -> Weight {
-		// Minimum execution time: 21_852_000 picoseconds.
-		Weight::from_parts(34_982_000, 9293)
+		// Minimum execution time: 19_779_000 picoseconds.
+		Weight::from_parts(36_564_000, 9293)
 			.saturating_add(T::DbWeight::get().reads(2_u64))
 	}
-	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Storage: `Verification::Attempts` (r:1 w:0)
+	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Jobs` (r:1 w:0)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Specs` (r:1 w:0)
 	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::ParamsOf` (r:1 w:0)
 	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
-	/// Storage: `Verification::Attempts` (r:1 w:1)
-	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Now` (r:1 w:0)
 	/// Proof: `Jobs::Now` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Stages` (r:16 w:1)
@@ -54,22 +54,36 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// Storage: `Models::Models` (r:1 w:0)
 	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(1695), added: 4170, mode: `MaxEncodedLen`)
-	/// Storage: `Jobs::Agenda` (r:0 w:2)
-	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Outputs` (r:0 w:1)
 	/// Proof: `Verification::Outputs` (`max_values`: None, `max_size`: Some(4130), added: 6605, mode: `MaxEncodedLen`)
-	/// Storage: `Verification::Drawing` (r:0 w:1)
-	/// Proof: `Verification::Drawing` (`max_values`: None, `max_size`: Some(32), added: 2507, mode: `MaxEncodedLen`)
 	/// `s`: `[2, 16]`.
 	fn commit(s: u32, ) -> Weight {
-		// Minimum execution time: 196_312_000 picoseconds.
-		Weight::from_parts(263_091_685, 11809)
-			// Standard error: 831_299
-			.saturating_add(Weight::from_parts(11_792_245, 0).saturating_mul(s.into()))
+		// Minimum execution time: 155_111_000 picoseconds.
+		Weight::from_parts(219_028_340, 11809)
+			// Standard error: 478_946
+			.saturating_add(Weight::from_parts(10_613_363, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(7_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
-			.saturating_add(T::DbWeight::get().writes(7_u64))
+			.saturating_add(T::DbWeight::get().writes(2_u64))
 			.saturating_add(Weight::from_parts(0, 4578).saturating_mul(s.into()))
+	}
+	/// Storage: `Verification::Outputs` (r:1 w:0)
+	/// Proof: `Verification::Outputs` (`max_values`: None, `max_size`: Some(4130), added: 6605, mode: `MaxEncodedLen`)
+	/// Storage: `Verification::Attempts` (r:1 w:1)
+	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Now` (r:1 w:0)
+	/// Proof: `Jobs::Now` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Agenda` (r:0 w:2)
+	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
+	/// Storage: `Verification::Drawing` (r:0 w:1)
+	/// Proof: `Verification::Drawing` (`max_values`: None, `max_size`: Some(32), added: 2507, mode: `MaxEncodedLen`)
+	fn next_phase() -> Weight {
+		// Minimum execution time: 53_139_000 picoseconds.
+		Weight::from_parts(92_808_000, 9293)
+			.saturating_add(T::DbWeight::get().reads(4_u64))
+			.saturating_add(T::DbWeight::get().writes(5_u64))
 	}
 	/// Storage: `Verification::Attempts` (r:1 w:0)
 	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
@@ -85,16 +99,16 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Verification::Stages` (`max_values`: None, `max_size`: Some(2103), added: 4578, mode: `MaxEncodedLen`)
 	/// `s`: `[2, 16]`.
 	fn blocked(s: u32, ) -> Weight {
-		// Minimum execution time: 70_795_000 picoseconds.
-		Weight::from_parts(95_521_159, 11809)
-			// Standard error: 283_243
-			.saturating_add(Weight::from_parts(5_417_886, 0).saturating_mul(s.into()))
+		// Minimum execution time: 70_455_000 picoseconds.
+		Weight::from_parts(70_704_329, 11809)
+			// Standard error: 95_522
+			.saturating_add(Weight::from_parts(6_031_904, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 			.saturating_add(Weight::from_parts(0, 4578).saturating_mul(s.into()))
 	}
-	/// Storage: `Verification::Attempts` (r:1 w:1)
+	/// Storage: `Verification::Attempts` (r:1 w:0)
 	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Jobs` (r:1 w:0)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
@@ -102,20 +116,19 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::ParamsOf` (r:1 w:0)
 	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
-	/// Storage: `Verification::Stages` (r:16 w:16)
+	/// Storage: `Verification::Stages` (r:16 w:1)
 	/// Proof: `Verification::Stages` (`max_values`: None, `max_size`: Some(2103), added: 4578, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Now` (r:1 w:0)
 	/// Proof: `Jobs::Now` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
 	/// `s`: `[1, 16]`.
 	fn check(s: u32, ) -> Weight {
-		// Minimum execution time: 134_370_000 picoseconds.
-		Weight::from_parts(146_046_198, 11809)
-			// Standard error: 1_857_891
-			.saturating_add(Weight::from_parts(23_779_277, 0).saturating_mul(s.into()))
+		// Minimum execution time: 120_580_000 picoseconds.
+		Weight::from_parts(113_408_463, 11809)
+			// Standard error: 1_173_875
+			.saturating_add(Weight::from_parts(15_728_111, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
-			.saturating_add(T::DbWeight::get().writes((1_u64).saturating_mul(s.into())))
 			.saturating_add(Weight::from_parts(0, 4578).saturating_mul(s.into()))
 	}
 	/// Storage: `Verification::Attempts` (r:1 w:0)
@@ -136,10 +149,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Providers::Workers` (`max_values`: None, `max_size`: Some(80), added: 2555, mode: `MaxEncodedLen`)
 	/// `s`: `[2, 16]`.
 	fn reveal(s: u32, ) -> Weight {
-		// Minimum execution time: 227_698_000 picoseconds.
-		Weight::from_parts(616_955_933, 11809)
-			// Standard error: 45_409_258
-			.saturating_add(Weight::from_parts(20_160_135, 0).saturating_mul(s.into()))
+		// Minimum execution time: 225_114_000 picoseconds.
+		Weight::from_parts(259_519_466, 11809)
+			// Standard error: 2_575_809
+			.saturating_add(Weight::from_parts(11_558_155, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(7_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
@@ -165,10 +178,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// `s`: `[1, 16]`.
 	fn reveal_disputed(s: u32, ) -> Weight {
-		// Minimum execution time: 475_416_000 picoseconds.
-		Weight::from_parts(633_453_696, 11809)
-			// Standard error: 2_755_342
-			.saturating_add(Weight::from_parts(4_151_381, 0).saturating_mul(s.into()))
+		// Minimum execution time: 517_909_000 picoseconds.
+		Weight::from_parts(578_981_548, 11809)
+			// Standard error: 4_556_986
+			.saturating_add(Weight::from_parts(22_084_058, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(8_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
@@ -194,10 +207,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Verification::Electorates` (`max_values`: None, `max_size`: Some(3115), added: 5590, mode: `MaxEncodedLen`)
 	/// `s`: `[1, 16]`.
 	fn vote(s: u32, ) -> Weight {
-		// Minimum execution time: 207_418_000 picoseconds.
-		Weight::from_parts(209_399_107, 11809)
-			// Standard error: 1_604_865
-			.saturating_add(Weight::from_parts(13_958_249, 0).saturating_mul(s.into()))
+		// Minimum execution time: 217_313_000 picoseconds.
+		Weight::from_parts(255_740_309, 11809)
+			// Standard error: 1_615_307
+			.saturating_add(Weight::from_parts(6_721_834, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(8_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
@@ -218,8 +231,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Verification::Authors` (r:0 w:1)
 	/// Proof: `Verification::Authors` (`max_values`: None, `max_size`: Some(80), added: 2555, mode: `MaxEncodedLen`)
 	fn note_author() -> Weight {
-		// Minimum execution time: 67_740_000 picoseconds.
-		Weight::from_parts(96_413_000, 6607)
+		// Minimum execution time: 67_770_000 picoseconds.
+		Weight::from_parts(71_006_000, 6607)
 			.saturating_add(T::DbWeight::get().reads(6_u64))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
@@ -236,28 +249,20 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Verification::Authors` (r:1 w:0)
 	/// Proof: `Verification::Authors` (`max_values`: None, `max_size`: Some(80), added: 2555, mode: `MaxEncodedLen`)
 	fn draw_probe() -> Weight {
-		// Minimum execution time: 53_450_000 picoseconds.
-		Weight::from_parts(79_969_000, 11809)
+		// Minimum execution time: 54_521_000 picoseconds.
+		Weight::from_parts(71_947_000, 11809)
 			.saturating_add(T::DbWeight::get().reads(6_u64))
 	}
 	/// Storage: `Verification::Attempts` (r:1 w:1)
 	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
+	/// Storage: `Verification::Outputs` (r:1 w:1)
+	/// Proof: `Verification::Outputs` (`max_values`: None, `max_size`: Some(4130), added: 6605, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Jobs` (r:1 w:1)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Specs` (r:1 w:1)
 	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::ParamsOf` (r:1 w:1)
 	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
-	/// Storage: `Verification::Stages` (r:1 w:1)
-	/// Proof: `Verification::Stages` (`max_values`: None, `max_size`: Some(2103), added: 4578, mode: `MaxEncodedLen`)
-	/// Storage: `Jobs::Now` (r:1 w:0)
-	/// Proof: `Jobs::Now` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
-	/// Storage: `System::BlockHash` (r:1 w:0)
-	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
-	/// Storage: `Providers::Workers` (r:1 w:0)
-	/// Proof: `Providers::Workers` (`max_values`: None, `max_size`: Some(80), added: 2555, mode: `MaxEncodedLen`)
-	/// Storage: `Verification::Outputs` (r:1 w:1)
-	/// Proof: `Verification::Outputs` (`max_values`: None, `max_size`: Some(4130), added: 6605, mode: `MaxEncodedLen`)
 	/// Storage: `Models::Models` (r:1 w:0)
 	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(1695), added: 4170, mode: `MaxEncodedLen`)
 	/// Storage: `System::Account` (r:17 w:17)
@@ -266,14 +271,18 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(211), added: 2686, mode: `MaxEncodedLen`)
 	/// Storage: `Providers::Penalties` (r:16 w:0)
 	/// Proof: `Providers::Penalties` (`max_values`: None, `max_size`: Some(65), added: 2540, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Now` (r:1 w:0)
+	/// Proof: `Jobs::Now` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Verification::Stages` (r:1 w:1)
+	/// Proof: `Verification::Stages` (`max_values`: None, `max_size`: Some(2103), added: 4578, mode: `MaxEncodedLen`)
 	/// Storage: `Staking::Backings` (r:16 w:16)
 	/// Proof: `Staking::Backings` (`max_values`: None, `max_size`: Some(118), added: 2593, mode: `MaxEncodedLen`)
 	/// Storage: `Staking::Ledgers` (r:16 w:16)
-	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1418), added: 3893, mode: `MaxEncodedLen`)
 	/// Storage: `Providers::InUse` (r:16 w:16)
 	/// Proof: `Providers::InUse` (`max_values`: None, `max_size`: Some(104), added: 2579, mode: `MaxEncodedLen`)
-	/// Storage: `Providers::Providers` (r:16 w:16)
-	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2649), added: 5124, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::Providers` (r:16 w:0)
+	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2645), added: 5120, mode: `MaxEncodedLen`)
 	/// Storage: `Models::Users` (r:1 w:1)
 	/// Proof: `Models::Users` (`max_values`: None, `max_size`: Some(36), added: 2511, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::CurrentParams` (r:1 w:0)
@@ -292,39 +301,24 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Jobs::Receipts` (`max_values`: None, `max_size`: Some(18104), added: 20579, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Electorates` (r:0 w:1)
 	/// Proof: `Verification::Electorates` (`max_values`: None, `max_size`: Some(3115), added: 5590, mode: `MaxEncodedLen`)
-	/// Storage: `Verification::Disputes` (r:0 w:1)
-	/// Proof: `Verification::Disputes` (`max_values`: None, `max_size`: Some(8246), added: 10721, mode: `MaxEncodedLen`)
-	/// Storage: `Verification::Drawing` (r:0 w:1)
-	/// Proof: `Verification::Drawing` (`max_values`: None, `max_size`: Some(32), added: 2507, mode: `MaxEncodedLen`)
 	/// `p`: `[2, 16]`.
 	fn conclude(p: u32, ) -> Weight {
-		// Minimum execution time: 840_569_000 picoseconds.
-		Weight::from_parts(716_809_815, 11809)
-			// Standard error: 11_004_567
-			.saturating_add(Weight::from_parts(131_809_742, 0).saturating_mul(p.into()))
-			.saturating_add(T::DbWeight::get().reads(18_u64))
+		// Minimum execution time: 481_977_000 picoseconds.
+		Weight::from_parts(24_167_884, 11809)
+			// Standard error: 8_663_442
+			.saturating_add(Weight::from_parts(186_527_801, 0).saturating_mul(p.into()))
+			.saturating_add(T::DbWeight::get().reads(16_u64))
 			.saturating_add(T::DbWeight::get().reads((6_u64).saturating_mul(p.into())))
-			.saturating_add(T::DbWeight::get().writes(18_u64))
-			.saturating_add(T::DbWeight::get().writes((5_u64).saturating_mul(p.into())))
-			.saturating_add(Weight::from_parts(0, 5124).saturating_mul(p.into()))
-	}
-	/// Storage: `Verification::Attempts` (r:1 w:1)
-	/// Storage: `Verification::Drawing` (r:0 w:1)
-	/// Storage: `Jobs::Now` (r:1 w:0)
-	/// Storage: `Jobs::Jobs` (r:1 w:1)
-	/// Storage: `Jobs::Agenda` (r:0 w:2)
-	/// Storage: `Verification::Outputs` (r:1 w:0)
-	fn next_phase() -> Weight {
-		Weight::from_parts(100_000_000, 9293)
-			.saturating_add(T::DbWeight::get().reads(4_u64))
-			.saturating_add(T::DbWeight::get().writes(5_u64))
+			.saturating_add(T::DbWeight::get().writes(16_u64))
+			.saturating_add(T::DbWeight::get().writes((4_u64).saturating_mul(p.into())))
+			.saturating_add(Weight::from_parts(0, 5120).saturating_mul(p.into()))
 	}
 	/// `i`: `[2, 3072]`.
 	fn hash_ids(i: u32, ) -> Weight {
-		// Minimum execution time: 3_916_000 picoseconds.
-		Weight::from_parts(5_626_433, 0)
-			// Standard error: 4_084
-			.saturating_add(Weight::from_parts(1_749_995, 0).saturating_mul(i.into()))
+		// Minimum execution time: 4_056_000 picoseconds.
+		Weight::from_parts(4_587_000, 0)
+			// Standard error: 4_932
+			.saturating_add(Weight::from_parts(2_152_193, 0).saturating_mul(i.into()))
 	}
 	/// Storage: `Verification::Attempts` (r:1 w:1)
 	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
@@ -338,12 +332,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Verification::Electorates` (`max_values`: None, `max_size`: Some(3115), added: 5590, mode: `MaxEncodedLen`)
 	/// Storage: `Models::Models` (r:1 w:0)
 	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(1695), added: 4170, mode: `MaxEncodedLen`)
-	/// Storage: `Jobs::Jobs` (r:1 w:1)
-	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Providers::Books` (r:1 w:0)
 	/// Proof: `Providers::Books` (`max_values`: None, `max_size`: Some(5686), added: 8161, mode: `MaxEncodedLen`)
-	/// Storage: `Providers::Providers` (r:64 w:1)
-	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2649), added: 5124, mode: `MaxEncodedLen`)
+	/// Storage: `Providers::Providers` (r:64 w:0)
+	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2645), added: 5120, mode: `MaxEncodedLen`)
 	/// Storage: `Providers::InUse` (r:64 w:1)
 	/// Proof: `Providers::InUse` (`max_values`: None, `max_size`: Some(104), added: 2579, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Now` (r:1 w:0)
@@ -351,39 +343,39 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Providers::Penalties` (r:64 w:0)
 	/// Proof: `Providers::Penalties` (`max_values`: None, `max_size`: Some(65), added: 2540, mode: `MaxEncodedLen`)
 	/// Storage: `Staking::Ledgers` (r:63 w:1)
-	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1418), added: 3893, mode: `MaxEncodedLen`)
 	/// Storage: `Staking::Backings` (r:1 w:1)
 	/// Proof: `Staking::Backings` (`max_values`: None, `max_size`: Some(118), added: 2593, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Agenda` (r:0 w:2)
 	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Drawing` (r:0 w:1)
 	/// Proof: `Verification::Drawing` (`max_values`: None, `max_size`: Some(32), added: 2507, mode: `MaxEncodedLen`)
 	/// `h`: `[4, 64]`.
 	fn seat(h: u32, ) -> Weight {
-		// Minimum execution time: 264_513_000 picoseconds.
-		Weight::from_parts(228_906_962, 12657)
-			// Standard error: 563_115
-			.saturating_add(Weight::from_parts(29_254_345, 0).saturating_mul(h.into()))
+		// Minimum execution time: 317_843_000 picoseconds.
+		Weight::from_parts(316_354_037, 12669)
+			// Standard error: 1_152_723
+			.saturating_add(Weight::from_parts(32_898_640, 0).saturating_mul(h.into()))
 			.saturating_add(T::DbWeight::get().reads(9_u64))
 			.saturating_add(T::DbWeight::get().reads((4_u64).saturating_mul(h.into())))
-			.saturating_add(T::DbWeight::get().writes(10_u64))
-			.saturating_add(Weight::from_parts(0, 5124).saturating_mul(h.into()))
+			.saturating_add(T::DbWeight::get().writes(9_u64))
+			.saturating_add(Weight::from_parts(0, 5120).saturating_mul(h.into()))
 	}
 	/// Storage: `Staking::Backings` (r:1 w:1)
 	/// Proof: `Staking::Backings` (`max_values`: None, `max_size`: Some(118), added: 2593, mode: `MaxEncodedLen`)
 	/// Storage: `Staking::Ledgers` (r:1 w:1)
-	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1414), added: 3889, mode: `MaxEncodedLen`)
+	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1418), added: 3893, mode: `MaxEncodedLen`)
 	/// Storage: `Providers::Books` (r:1 w:0)
 	/// Proof: `Providers::Books` (`max_values`: None, `max_size`: Some(5686), added: 8161, mode: `MaxEncodedLen`)
 	/// Storage: `Providers::InUse` (r:1 w:1)
 	/// Proof: `Providers::InUse` (`max_values`: None, `max_size`: Some(104), added: 2579, mode: `MaxEncodedLen`)
-	/// Storage: `Providers::Providers` (r:1 w:1)
-	/// Proof: `Providers::Providers` (`max_values`: None, `max_size`: Some(2649), added: 5124, mode: `MaxEncodedLen`)
 	fn take_seat() -> Weight {
-		// Minimum execution time: 55_733_000 picoseconds.
-		Weight::from_parts(67_050_000, 9151)
-			.saturating_add(T::DbWeight::get().reads(5_u64))
-			.saturating_add(T::DbWeight::get().writes(4_u64))
+		// Minimum execution time: 47_361_000 picoseconds.
+		Weight::from_parts(76_163_000, 9151)
+			.saturating_add(T::DbWeight::get().reads(4_u64))
+			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
 }
 
@@ -393,6 +385,9 @@ impl WeightInfo for () {
 		Weight::zero()
 	}
 	fn commit(_: u32, ) -> Weight {
+		Weight::zero()
+	}
+	fn next_phase() -> Weight {
 		Weight::zero()
 	}
 	fn blocked(_: u32, ) -> Weight {
@@ -417,9 +412,6 @@ impl WeightInfo for () {
 		Weight::zero()
 	}
 	fn conclude(_: u32, ) -> Weight {
-		Weight::zero()
-	}
-	fn next_phase() -> Weight {
 		Weight::zero()
 	}
 	fn hash_ids(_: u32, ) -> Weight {
