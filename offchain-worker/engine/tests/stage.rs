@@ -45,16 +45,7 @@ fn run(package: &Arc<Package>, request: &Request, setup: &Setup) -> (Vec<u32>, V
 }
 
 fn assert_roots(found: &[StageCommit], expected: &[Roots], what: &str) {
-    let found: Vec<Roots> = found
-        .iter()
-        .map(|c| Roots {
-            in_root: c.in_root,
-            out_root: c.out_root,
-            kv_root: c.kv_root,
-            tail_root: c.tail_root,
-            stage_root: c.stage_root,
-        })
-        .collect();
+    let found: Vec<Roots> = found.iter().map(Roots::from).collect();
     assert_eq!(found, expected, "{what}");
 }
 

@@ -7,12 +7,14 @@
 use super::{
     census::{pair_norms, Census, LayerRanges},
     error::{ConvertError, Result},
+    plan::DecoderPlan,
     quantize::mantissa,
 };
 use crate::float::{Observer, Site};
 use assay_exact::{
-    attention::HeadScale,
-    header::limits,
+    attention::{HeadScale, SoftCap},
+    header::{limits, Placement},
+    sampling::FinalCap,
     statics::{LayerStatics, QueryHead},
 };
 use candle_core::Tensor;
@@ -27,6 +29,8 @@ const I16_MAX: f64 = 32767.;
 const Q16_LIMIT: f64 = 32768.;
 /// Queries and keys come from Q16: a finer exponent would add no information.
 const FINEST_ROTATED: i32 = -16;
+/// A sublayer's output, i32, that a norm follows: finer would not survive the norm's 30 bits.
+const FINEST_OUTPUT: i32 = -30;
 /// sigma of a head whose rotated entries have exponent e is 46 + e: Q16 times Q30.
 const ROTATED_BITS: i32 = 46;
 
@@ -35,6 +39,8 @@ const ROTATED_BITS: i32 = 46;
 pub struct Calibration {
     /// Fraction bits of the residual stream.
     pub f_h: u32,
+    /// The soft-cap of the logits; zeros without.
+    pub final_cap: FinalCap,
     /// One entry per layer.
     pub layers: Vec<LayerStatics>,
     /// The least relative change of any measured range that would change the package: 0.01 says that every range is at
@@ -43,36 +49,61 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// Chooses the formats; `head_dim` gives the softmax scale `1 / sqrt(D)`.
-    pub fn from_census(census: &Census, head_dim: usize) -> Result<Self> {
+    /// Chooses the formats of the model of `plan`.
+    pub fn from_census(census: &Census, plan: &DecoderPlan) -> Result<Self> {
         let mut margin = f64::INFINITY;
         let last = census.layers.len().saturating_sub(1);
-        let residual = census.residual();
+        let residual = census.residual(plan.placement != Placement::Sandwich);
         let (coarsest, finest) = limits::STREAM_FRACTION;
         let f_h = -exponent(residual, 2f64.powi(31), -(finest as i32), &mut margin);
         let f_h = u32::try_from(f_h)
             .ok()
             .filter(|f_h| *f_h >= coarsest)
             .ok_or_else(|| too_large(last, Site::Residual, residual, 2f64.powi(27)))?;
-        let scale = 1. / (head_dim as f64).sqrt();
         let layers = census
             .layers
             .iter()
             .enumerate()
-            .map(|(layer, ranges)| layer_statics(layer, ranges, f_h, scale, &mut margin))
+            .map(|(layer, ranges)| layer_statics(layer, ranges, f_h, plan, &mut margin))
             .collect::<Result<_>>()?;
         check_q16(last, Site::Logits, census.logits)?;
-        Ok(Self { f_h, layers, margin })
+        // Caps were bounded when config.json was read, so that each of these fits.
+        let final_cap = match plan.final_cap {
+            None => FinalCap { c: 0, sigma: 0, cap: 0 },
+            Some(cap) => {
+                let (c, sigma) = scale(2. / cap).ok_or_else(|| too_large(last, Site::Logits, cap, Q16_LIMIT))?;
+                FinalCap { c, sigma, cap: libm::scalbn(cap, 16).round() as u32 }
+            }
+        };
+        Ok(Self { f_h, final_cap, layers, margin })
     }
 }
 
-fn layer_statics(layer: usize, ranges: &LayerRanges, f_h: u32, scale: f64, margin: &mut f64) -> Result<LayerStatics> {
-    for (site, max) in
-        [(Site::Query, ranges.query), (Site::Key, ranges.key), (Site::Gate, ranges.gate), (Site::Up, ranges.up)]
-    {
+/// `c * 2^-sigma` with c in `[2^22, 2^23)`; `None` if sigma is out of range.
+fn scale(real: f64) -> Option<(u32, u32)> {
+    let (c, shift) = mantissa(real, 23)?;
+    let sigma = u32::try_from(shift).ok().filter(|sigma| *sigma <= limits::SHIFT)?;
+    Some((c, sigma))
+}
+
+fn layer_statics(
+    layer: usize,
+    ranges: &LayerRanges,
+    f_h: u32,
+    plan: &DecoderPlan,
+    margin: &mut f64,
+) -> Result<LayerStatics> {
+    for (site, max) in [
+        (Site::Projection, ranges.projection),
+        (Site::Query, ranges.query),
+        (Site::Key, ranges.key),
+        (Site::Gate, ranges.gate),
+        (Site::Up, ranges.up),
+        (Site::Router, ranges.router),
+    ] {
         check_q16(layer, site, max)?;
     }
-    // The largest Q16 range gives e <= 2, so sigma <= 48 and sigma_l >= 0 whatever D.
+    // The largest Q16 range gives e <= 2, so sigma <= 48.
     let mut exponents = |maxima: &[f64]| -> Vec<i32> {
         maxima.iter().map(|max| exponent(*max, I16_MAX, FINEST_ROTATED, margin)).collect()
     };
@@ -83,29 +114,52 @@ fn layer_statics(layer: usize, ranges: &LayerRanges, f_h: u32, scale: f64, margi
     if e_v > limit {
         return Err(too_large(layer, Site::Value, ranges.value, libm::scalbn(I16_MAX, limit)));
     }
+    let mut output = |site: Site, max: f64| match plan.placement {
+        Placement::Sandwich => match -exponent(max, 2f64.powi(31), FINEST_OUTPUT, margin) {
+            f if f >= -limit => Ok(f),
+            _ => Err(too_large(layer, site, max, libm::scalbn(1., 31 + limit))),
+        },
+        Placement::Pre | Placement::Post => Ok(f_h as i32),
+    };
+    let f_o = output(Site::AttentionOutput, ranges.attention_output)?;
+    let f_d = output(Site::MlpOutput, ranges.mlp_output)?;
     let group = e_q.len() / e_k.len();
     let sigma = |e: i32| (ROTATED_BITS + e) as u32;
+    let score_scale = plan.layer_score_scale(layer);
     let query_heads = e_q
         .iter()
         .enumerate()
         .map(|(head, e_q)| {
-            let real = libm::scalbn(LOG2_E * scale, 16 + e_q + e_k[head / group]);
-            let (c, sigma_l) = mantissa(real, 23)
-                .and_then(|(c, shift)| Some((c, u32::try_from(shift).ok()?)))
-                .filter(|(_, shift)| *shift <= limits::SHIFT)
+            let scale = head_scale(e_q + e_k[head / group], score_scale, plan.attention_cap)
                 .ok_or_else(|| too_large(layer, Site::Query, ranges.query_heads[head], Q16_LIMIT))?;
-            Ok(QueryHead { sigma: sigma(*e_q), scale: HeadScale { c, sigma_l, soft_cap: None } })
+            Ok(QueryHead { sigma: sigma(*e_q), scale })
         })
         .collect::<Result<_>>()?;
+    let layer_plan = plan.layers.get(layer).copied().unwrap_or_default();
     Ok(LayerStatics {
-        window: 0,
-        rope_table: Some(0),
+        window: layer_plan.window.unwrap_or(0) as u32,
+        rope_table: Some(layer_plan.rope as u32),
         e_v,
-        f_o: f_h as i32,
-        f_d: f_h as i32,
+        f_o,
+        f_d,
         query_heads,
         kv_sigma: e_k.into_iter().map(sigma).collect(),
     })
+}
+
+/// The softmax's constants for a product of exponent `e`.
+fn head_scale(e: i32, score_scale: f64, cap: Option<f64>) -> Option<HeadScale> {
+    match cap {
+        None => {
+            let (c, sigma_l) = scale(libm::scalbn(LOG2_E * score_scale, 16 + e))?;
+            Some(HeadScale { c, sigma_l, soft_cap: None })
+        }
+        Some(cap) => {
+            let (c_0, sigma_0) = scale(libm::scalbn(score_scale / cap, 17 + e))?;
+            let (c, sigma_l) = scale(libm::scalbn(cap * LOG2_E, -8))?;
+            Some(HeadScale { c, sigma_l, soft_cap: Some(SoftCap { c: c_0, sigma: sigma_0 }) })
+        }
+    }
 }
 
 /// The least `e >= finest` with `max * HEADROOM <= limit * 2^e`, lowering `margin` to the relative change of `max` that
@@ -182,7 +236,10 @@ impl Observer for SaturationCount {
         };
         let statics = self.statics.get(layer);
         let clipped = match (site, statics) {
-            (Site::Residual | Site::Sublayer, _) => beyond(self.residual_limit),
+            (Site::AttentionInput | Site::MlpInput | Site::DownInput, _) => return Ok(()),
+            (Site::AttentionOutput, Some(statics)) => beyond(libm::scalbn(1., 31 - statics.f_o)),
+            (Site::MlpOutput, Some(statics)) => beyond(libm::scalbn(1., 31 - statics.f_d)),
+            (Site::Residual, _) => beyond(self.residual_limit),
             (Site::Query, Some(statics)) => {
                 let sigmas: Vec<u32> = statics.query_heads.iter().map(|head| head.sigma).collect();
                 rotated(&sigmas)?
@@ -202,18 +259,55 @@ impl Observer for SaturationCount {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::convert::{
+        plan::{LayerPlan, LLAMA_NAMES},
+        rope::{Rope, Scaling},
+    };
+    use assay_exact::mlp::Activation;
 
     fn census() -> Census {
         let mut census = Census::new(2, 4, 2);
         census.logits = 20.;
         for layer in &mut census.layers {
             layer.residual = 21.;
-            layer.sublayer = 30.;
+            (layer.attention_output, layer.mlp_output) = (30., 10.);
             (layer.query, layer.key, layer.value, layer.gate, layer.up) = (9., 9., 3., 5., 5.);
             layer.query_heads = vec![9., 5., 3., 0.];
             layer.key_heads = vec![11., 0.01];
         }
         census
+    }
+
+    /// A Llama of two layers with heads of 32.
+    fn plan() -> DecoderPlan {
+        DecoderPlan {
+            architecture: "",
+            vocab: 10,
+            context: 100,
+            hidden: 128,
+            heads: 4,
+            kv_heads: 2,
+            head_dim: 32,
+            ffn: 16,
+            experts: None,
+            activation: Activation::Silu,
+            placement: Placement::Pre,
+            eps: 1e-5,
+            gain_offset: 0.,
+            embedding_scale: 1.,
+            score_scale: 1. / 32f64.sqrt(),
+            attention_cap: None,
+            final_cap: None,
+            qkv_bias: false,
+            output_bias: false,
+            mlp_bias: false,
+            qk_norm: false,
+            ropes: vec![Rope { theta: 1e4, scaling: Scaling::Default }],
+            layers: vec![LayerPlan::default(); 2],
+            tied: true,
+            eos: vec![],
+            names: LLAMA_NAMES,
+        }
     }
 
     #[test]
@@ -232,7 +326,7 @@ mod tests {
 
     #[test]
     fn from_census_formats_obey_section_10() {
-        let calibration = Calibration::from_census(&census(), 32).unwrap();
+        let calibration = Calibration::from_census(&census(), &plan()).unwrap();
         // 30 * 4 < 2^31 * 2^-20
         assert_eq!(calibration.f_h, 20);
         let layer = &calibration.layers[0];
@@ -252,6 +346,30 @@ mod tests {
     }
 
     #[test]
+    fn from_census_caps_windows_and_sandwich_obey_section_10() {
+        let mut plan = plan();
+        plan.placement = Placement::Sandwich;
+        (plan.attention_cap, plan.final_cap) = (Some(50.), Some(30.));
+        plan.layers[1].window = Some(17);
+        let mut census = census();
+        census.layers[1].mlp_output = 1e4;
+        let calibration = Calibration::from_census(&census, &plan).unwrap();
+        let [first, second] = &calibration.layers[..] else { panic!("two layers") };
+        assert_eq!((first.window, second.window), (0, 17));
+        // 30 * 4 <= 2^7, 10 * 4 <= 2^6, 1e4 * 4 <= 2^16
+        assert_eq!((first.f_o, first.f_d, second.f_d), (24, 25, 15));
+        let cap = |c: u32, sigma: u32| f64::from(c) * 2f64.powi(-(sigma as i32));
+        let FinalCap { c, sigma, cap: cap_l } = calibration.final_cap;
+        assert!((cap(c, sigma) * 15. - 1.).abs() < 1e-6 && cap_l == 30 << 16);
+        let HeadScale { c, sigma_l, soft_cap } = first.query_heads[0].scale;
+        assert!((cap(c, sigma_l) / (50. * LOG2_E / 256.) - 1.).abs() < 1e-6);
+        let SoftCap { c, sigma } = soft_cap.unwrap();
+        let exponents = (first.query_heads[0].sigma + first.kv_sigma[0]) as i32 - 92;
+        let wanted = 2f64.powi(17 + exponents) / 32f64.sqrt() / 50.;
+        assert!((cap(c, sigma) / wanted - 1.).abs() < 1e-6);
+    }
+
+    #[test]
     fn from_census_range_beyond_format_is_refused() {
         for (site, poison) in [
             ("residual stream", (|c| c.layers[1].residual = 1e9) as fn(&mut Census)),
@@ -259,11 +377,13 @@ mod tests {
             ("up", |c| c.layers[1].up = 8193.),
             ("query", |c| c.layers[1].query = 8193.),
             ("key", |c| c.layers[1].key = 8193.),
+            ("query or key projection", |c| c.layers[1].projection = 8193.),
+            ("router", |c| c.layers[1].router = 8193.),
             ("logits", |c| c.logits = 8193.),
         ] {
             let mut census = census();
             poison(&mut census);
-            let error = Calibration::from_census(&census, 32).unwrap_err().to_string();
+            let error = Calibration::from_census(&census, &plan()).unwrap_err().to_string();
             assert!(error.starts_with(&format!("layer 1: {site} reaches")), "{error}");
         }
     }

@@ -10,8 +10,12 @@ use serde::Serialize;
 pub struct LayerRanges {
     /// Residual stream, after both additions (and the embedding, for layer 0).
     pub residual: f64,
-    /// Attention and MLP outputs.
-    pub sublayer: f64,
+    /// Attention's output, before a norm on it.
+    pub attention_output: f64,
+    /// The MLP's output, before a norm on it; of every expert too.
+    pub mlp_output: f64,
+    /// Any entry of any query or key head before its norm; 0 without QK-norm.
+    pub projection: f64,
     /// Any entry of any query head before RoPE.
     pub query: f64,
     /// Any entry of any key head before RoPE.
@@ -26,6 +30,8 @@ pub struct LayerRanges {
     pub gate: f64,
     /// MLP up.
     pub up: f64,
+    /// Router of the experts; 0 in a dense model.
+    pub router: f64,
 }
 
 /// Ranges of the whole model.
@@ -55,9 +61,12 @@ impl Census {
         }
     }
 
-    /// Largest magnitude that is held in the residual stream's format.
-    pub fn residual(&self) -> f64 {
-        self.layers.iter().fold(0., |max, layer| max.max(layer.residual).max(layer.sublayer))
+    /// Largest magnitude of the residual stream; with `outputs`, of the sublayers too, where they share its format.
+    pub fn residual(&self, outputs: bool) -> f64 {
+        self.layers.iter().fold(0., |max, layer| {
+            let outputs = if outputs { layer.attention_output.max(layer.mlp_output) } else { 0. };
+            max.max(layer.residual).max(outputs)
+        })
     }
 }
 
@@ -75,10 +84,15 @@ impl Observer for Census {
         };
         match site {
             Site::Residual => raise(&mut ranges.residual),
-            Site::Sublayer => raise(&mut ranges.sublayer),
+            Site::AttentionOutput => raise(&mut ranges.attention_output),
+            Site::MlpOutput => raise(&mut ranges.mlp_output),
+            Site::Projection => raise(&mut ranges.projection),
             Site::Value => raise(&mut ranges.value),
             Site::Gate => raise(&mut ranges.gate),
             Site::Up => raise(&mut ranges.up),
+            Site::Router => raise(&mut ranges.router),
+            // Inputs of linear layers get an exponent per row.
+            Site::AttentionInput | Site::MlpInput | Site::DownInput => {}
             Site::Query => {
                 raise(&mut ranges.query);
                 raise_heads(&mut ranges.query_heads, activation, &values)?;

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! config.json ─ families ─┐
-//! *.safetensors ──────────┼─ Source ─ census (float reference) ─ Calibration ─┬─ PackageWriter
-//! tokenizer.json ─────────┘                                                   └─ QualityReport
+//! *.safetensors ──────────┼─ Source ─ census (float reference) ─ Folding ─ Calibration ─┬─ PackageWriter
+//! tokenizer.json ─────────┘                                                             └─ QualityReport
 //! ```
 //!
 //! The same checkpoint and calibration text give the same package on any machine. Weights, gains and tables come from
@@ -18,18 +18,24 @@ mod cli;
 mod config;
 mod error;
 mod families;
+mod fold;
 mod parts;
+pub(crate) mod plan;
+mod profile;
 mod quantize;
 mod rope;
 mod source;
 mod tokenizer;
+mod weights;
 
 pub use calibrate::{Calibration, LayerSaturation, SaturationCount, HEADROOM};
 pub use census::{Census, LayerRanges};
 pub use checkpoint::Checkpoint;
 pub use cli::{run, Arguments};
 pub use error::{ConvertError, Result};
-pub use families::{DecoderPlan, LayerNames, TensorNames};
+pub use fold::{Folding, LayerFolding};
+pub use plan::{DecoderPlan, ExpertsPlan, LayerPlan, TensorNames};
+pub use profile::Profile;
 pub use rope::{Rope, Scaling};
 pub use source::Source;
 pub use tokenizer::SourceTokenizer;
@@ -43,7 +49,9 @@ use std::path::Path;
 pub struct Conversion {
     /// Identity of the model (section 11).
     pub model_root: Digest,
-    /// Measured ranges.
+    /// What was moved from activations to weights, and between queries and keys.
+    pub folding: Folding,
+    /// Measured ranges, after folding.
     pub census: Census,
     /// The formats chosen from them.
     pub calibration: Calibration,
@@ -61,8 +69,19 @@ pub fn convert(source: &Source, out: &Path, calibration: &str, progress: &mut dy
     let windows = source.census_windows(calibration)?;
     let calibration_tokens = windows.iter().map(Vec::len).sum();
     progress(&format!("measuring ranges over {calibration_tokens} tokens of calibration text"));
-    let census = source.census(&windows)?;
-    let calibration = Calibration::from_census(&census, source.plan().head_dim)?;
+    let (mut census, profile) = source.census(&windows)?;
+    let folding = Folding::choose(source, &profile)?;
+    let folded;
+    let source = if folding.is_identity() {
+        source
+    } else {
+        folded = source.folded(&folding);
+        progress(&format!("folding outliers of {} layers into the weights, measuring again", folding.changed_layers()));
+        census = folded.census(&windows)?.0;
+        &folded
+    };
+    let mut calibration = Calibration::from_census(&census, source.plan())?;
+    calibration.margin = calibration.margin.min(folding.margin);
 
     let header = source.header(&calibration);
     let entries: Vec<Entry> = header.entries().filter(|entry| *entry != Entry::Header).collect();
@@ -77,5 +96,5 @@ pub fn convert(source: &Source, out: &Path, calibration: &str, progress: &mut dy
         writer.write(*entry, &parts)?;
     }
     let model_root = writer.finish()?;
-    Ok(Conversion { model_root, census, calibration, calibration_tokens })
+    Ok(Conversion { model_root, folding, census, calibration, calibration_tokens })
 }

@@ -40,6 +40,21 @@ pub fn row(row: &[f32], out: &mut [i8]) -> Option<RowScale> {
     Some(scale)
 }
 
+/// A row scale times a positive real; `None` if it does not pack. Times 1 it is the same bits.
+pub fn times(scale: RowScale, factor: f64) -> Option<RowScale> {
+    let Some((m, k)) = mantissa(real_scale(scale) * factor, 24) else { return Some(RowScale { m: 0, k: 0 }) };
+    (0..256).contains(&k).then_some(RowScale { m, k })
+}
+
+/// Biases in Q`f`; `None` if one does not fit i32.
+pub fn bias(values: &[f32], f: i32) -> Option<Vec<i32>> {
+    let fixed = |value: &f32| {
+        let fixed = libm::scalbn(f64::from(*value), f).round();
+        (fixed.abs() <= f64::from(i32::MAX)).then_some(fixed as i32)
+    };
+    values.iter().map(fixed).collect()
+}
+
 /// Norm gains `g = gamma * sqrt(n)` in Q`F_g`, with the largest `F_g` that section 2 allows at which every gain fits i32
 /// with a factor 2 to spare. `None` if even `F_g = 0` does not fit.
 pub fn gains(gamma: &[f32]) -> Option<(u32, Vec<i32>)> {
@@ -51,8 +66,8 @@ pub fn gains(gamma: &[f32]) -> Option<(u32, Vec<i32>)> {
 }
 
 /// RMSNorm's epsilon for rows of `n` entries in Q`F`: `m * 2^-k = eps * n * 2^(2F)`; `(0, 0)` if `eps` is 0.
-pub fn epsilon(eps: f64, n: usize, f: u32) -> Eps {
-    let (m, k) = mantissa(libm::scalbn(eps * n as f64, 2 * f as i32), 24).unwrap_or((0, 0));
+pub fn epsilon(eps: f64, n: usize, f: i32) -> Eps {
+    let (m, k) = mantissa(libm::scalbn(eps * n as f64, 2 * f), 24).unwrap_or((0, 0));
     Eps { m, k }
 }
 
@@ -102,6 +117,26 @@ mod tests {
         assert_eq!((f, g), (29, vec![1 << 30, -(1 << 29), 1 << 28, 0]));
         assert_eq!(gains(&[0.; 4]).unwrap().0, 30);
         assert!(gains(&[1e30; 4]).is_none());
+    }
+
+    #[test]
+    fn times_one_is_the_same_and_zero_stays_zero() {
+        let scale = RowScale { m: 12_345_678, k: 31 };
+        assert_eq!(times(scale, 1.), Some(scale));
+        assert_eq!(
+            times(scale, 2f64.sqrt()).map(real_scale).map(|x| (x / real_scale(scale) * 1e6).round()),
+            Some(1_414_214.)
+        );
+        assert_eq!(times(RowScale { m: 0, k: 0 }, 48.), Some(RowScale { m: 0, k: 0 }));
+        // Beyond what 8 bits of shift hold.
+        assert_eq!(times(RowScale { m: 1 << 23, k: 0 }, 2.), None);
+    }
+
+    #[test]
+    fn bias_rounds_and_refuses_overflow() {
+        assert_eq!(bias(&[1.5, -0.25, 0.], 1), Some(vec![3, -1, 0]));
+        assert_eq!(bias(&[40_000.], 16), None);
+        assert_eq!(bias(&[f32::NAN], 0), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::{config::ConfigFile, error::Result};
 use std::f64::consts::PI;
 
-/// RoPE of a Llama-like model: `theta` and what a long-context recipe does to the frequencies.
+/// One rotary table: `theta` and what a long-context recipe does to the frequencies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rope {
     /// Base of the geometric series of frequencies.
@@ -36,45 +36,69 @@ pub enum Scaling {
         /// Context of the first training.
         original_context: f64,
     },
+    /// [YaRN](https://arxiv.org/abs/2309.00071): as Llama 3's, but blended by the pair's index, and with sharper scores.
+    Yarn {
+        /// The divisor of the low frequencies.
+        factor: f64,
+        /// Pairs of more turns than this over the first context are kept.
+        beta_fast: f64,
+        /// Pairs of fewer turns than this are divided.
+        beta_slow: f64,
+        /// Context of the first training.
+        original_context: f64,
+        /// Whether the bounds of the blend are rounded to whole pairs.
+        truncate: bool,
+        /// Factor on queries and on keys.
+        attention_factor: f64,
+    },
 }
 
 impl Rope {
-    /// Reads `rope_theta` with `rope_scaling`, or the newer `rope_parameters`.
-    pub fn read(config: &ConfigFile) -> Result<Self> {
+    /// Reads `rope_theta` (`default_theta` without) with `rope_scaling`, or the newer `rope_parameters`. `context` is the
+    /// model's.
+    pub fn read(config: &ConfigFile, context: usize, default_theta: f64) -> Result<Self> {
+        not_partial(config)?;
         let newer = config.object("rope_parameters")?;
         let scaling = match &newer {
             Some(parameters) => Some(parameters.clone()),
             None => config.object("rope_scaling")?,
         };
-        let (holder, theta) = match &newer {
-            Some(parameters) if parameters.get("rope_theta").is_some() => {
-                (parameters, parameters.number("rope_theta")?)
-            }
-            _ => (config, config.optional_number("rope_theta")?.unwrap_or(10_000.)),
+        let theta = match &newer {
+            Some(parameters) if parameters.get("rope_theta").is_some() => theta(parameters, default_theta)?,
+            _ => theta(config, default_theta)?,
         };
-        if !(1. ..=1e12).contains(&theta) {
-            return Err(holder.problem("rope_theta", format!("{theta} is outside 1..=1e12")));
-        }
-        for object in [Some(config), scaling.as_ref()].into_iter().flatten() {
-            if object.optional_number("partial_rotary_factor")?.unwrap_or(1.) != 1. {
-                return Err(object.problem("partial_rotary_factor", "partial rotation is not supported yet"));
-            }
-        }
         let scaling = match scaling {
             None => Scaling::Default,
-            Some(object) => Scaling::read(&object)?,
+            Some(object) => Scaling::read(&object, context)?,
         };
         Ok(Self { theta, scaling })
     }
 
+    /// Reads an object of `rope_parameters` that holds `rope_theta` too.
+    pub fn from_parameters(parameters: &ConfigFile, context: usize, default_theta: f64) -> Result<Self> {
+        Ok(Self { theta: theta(parameters, default_theta)?, scaling: Scaling::read(parameters, context)? })
+    }
+
     /// Angle per position of each of the `rot / 2` pairs.
     pub fn frequencies(&self, rot: usize) -> Vec<f64> {
+        let blend = self.scaling.yarn_blend(self.theta, rot);
         (0..rot / 2)
             .map(|pair| {
                 let frequency = libm::pow(self.theta, -((2 * pair) as f64) / rot as f64);
-                self.scaling.apply(frequency)
+                match blend {
+                    Some(blend) => blend.apply(pair, frequency),
+                    None => self.scaling.apply(frequency),
+                }
             })
             .collect()
+    }
+
+    /// What the scaling does to `q . k`, beside the rotation: folded into the softmax scale.
+    pub fn score_factor(&self) -> f64 {
+        match self.scaling {
+            Scaling::Yarn { attention_factor, .. } => attention_factor * attention_factor,
+            _ => 1.,
+        }
     }
 
     /// Cosine and sine of each position and pair, `[context][rot / 2]` of `(c, s)` in Q30, abs <= 2^30.
@@ -92,8 +116,40 @@ impl Rope {
     }
 }
 
+fn theta(holder: &ConfigFile, default: f64) -> Result<f64> {
+    let theta = holder.optional_number("rope_theta")?.unwrap_or(default);
+    if !(1. ..=1e12).contains(&theta) {
+        return Err(holder.problem("rope_theta", format!("{theta} is outside 1..=1e12")));
+    }
+    Ok(theta)
+}
+
+fn not_partial(object: &ConfigFile) -> Result<()> {
+    if object.optional_number("partial_rotary_factor")?.unwrap_or(1.) != 1. {
+        return Err(object.problem("partial_rotary_factor", "partial rotation is not supported yet"));
+    }
+    Ok(())
+}
+
+/// The pairs between which YaRN blends, and its divisor.
+#[derive(Debug, Clone, Copy)]
+struct YarnBlend {
+    low: f64,
+    high: f64,
+    factor: f64,
+}
+
+impl YarnBlend {
+    fn apply(self, pair: usize, frequency: f64) -> f64 {
+        // Share of the divided frequency: 0 up to the pair `low`, 1 from `high` on.
+        let divided = ((pair as f64 - self.low) / (self.high - self.low)).clamp(0., 1.);
+        frequency / self.factor * divided + frequency * (1. - divided)
+    }
+}
+
 impl Scaling {
-    fn read(object: &ConfigFile) -> Result<Self> {
+    fn read(object: &ConfigFile, context: usize) -> Result<Self> {
+        not_partial(object)?;
         let name = match object.text("rope_type")? {
             Some(name) => name,
             None => object.text("type")?.unwrap_or("default"),
@@ -123,16 +179,56 @@ impl Scaling {
                     original_context: positive("original_max_position_embeddings")?,
                 })
             }
-            other => {
-                Err(object
-                    .problem("rope_type", format!("{other:?} is not supported; supported: default, linear, llama3")))
+            "yarn" => {
+                let number = |field: &str, default: f64| match object.get(field) {
+                    None => Ok(default),
+                    Some(_) => positive(field),
+                };
+                let (beta_fast, beta_slow) = (number("beta_fast", 32.)?, number("beta_slow", 1.)?);
+                if beta_slow >= beta_fast {
+                    return Err(object.problem("beta_slow", format!("{beta_slow} must be below beta_fast {beta_fast}")));
+                }
+                let factor = positive("factor")?;
+                // The temperature of the paper's equation 22; DeepSeek's variant takes the quotient of two.
+                let sharpness = |m: f64| if factor <= 1. { 1. } else { 0.1 * m * libm::log(factor) + 1. };
+                let derived = match (object.get("mscale"), object.get("mscale_all_dim")) {
+                    (Some(_), Some(_)) => sharpness(positive("mscale")?) / sharpness(positive("mscale_all_dim")?),
+                    _ => sharpness(1.),
+                };
+                Ok(Self::Yarn {
+                    factor,
+                    beta_fast,
+                    beta_slow,
+                    original_context: number("original_max_position_embeddings", context as f64)?,
+                    truncate: object.flag("truncate", true)?,
+                    attention_factor: number("attention_factor", derived)?,
+                })
             }
+            other => Err(object
+                .problem("rope_type", format!("{other:?} is not supported; supported: default, linear, llama3, yarn"))),
         }
+    }
+
+    fn yarn_blend(&self, theta: f64, rot: usize) -> Option<YarnBlend> {
+        let &Self::Yarn { factor, beta_fast, beta_slow, original_context, truncate, .. } = self else { return None };
+        // The pair, not whole, that makes this many turns over the first context.
+        let pair_of =
+            |turns: f64| rot as f64 * libm::log(original_context / (turns * 2. * PI)) / (2. * libm::log(theta));
+        let (mut low, mut high) = (pair_of(beta_fast), pair_of(beta_slow));
+        if truncate {
+            (low, high) = (low.floor(), high.ceil());
+        }
+        let within = |pair: f64| pair.max(0.).min(rot as f64 - 1.);
+        let (low, high) = (within(low), within(high));
+        // A blend of no width would divide by 0.
+        let high = if low < high { high } else { low + 0.001 };
+        Some(YarnBlend { low, high, factor })
     }
 
     fn apply(&self, frequency: f64) -> f64 {
         match *self {
-            Self::Default => frequency,
+            // YaRN goes by pair: `yarn_blend`.
+            Self::Default | Self::Yarn { .. } => frequency,
             Self::Linear { factor } => frequency / factor,
             Self::Llama3 { factor, low, high, original_context } => {
                 let turns = original_context * frequency / (2. * PI);
@@ -167,6 +263,27 @@ mod tests {
         assert_eq!(LLAMA3.apply(0.5 * turn), 0.5 * turn / 8.);
         let blended = 2. * turn / 3. + 2. * (2. * turn) / 3. / 8.;
         assert!((LLAMA3.apply(2. * turn) - blended).abs() < 1e-15);
+    }
+
+    #[test]
+    fn frequencies_yarn_keep_fast_pairs_divide_slow_ones_and_blend_by_index() {
+        let scaling = Scaling::Yarn {
+            factor: 4.,
+            beta_fast: 32.,
+            beta_slow: 1.,
+            original_context: 32768.,
+            truncate: true,
+            attention_factor: 0.1 * 4f64.ln() + 1.,
+        };
+        let rope = Rope { theta: 1e6, scaling };
+        // 128 ln(32768 / 64 pi) / 2 ln 1e6 = 23.6 and 128 ln(32768 / 2 pi) / 2 ln 1e6 = 39.6: pairs 23 and 40.
+        let plain = Rope { theta: 1e6, scaling: Scaling::Default }.frequencies(128);
+        for (pair, (found, plain)) in rope.frequencies(128).into_iter().zip(plain).enumerate() {
+            let divided = (pair as f64 - 23.).clamp(0., 17.) / 17.;
+            let wanted = plain * (1. - divided) + plain / 4. * divided;
+            assert!((found / wanted - 1.).abs() < 1e-12, "pair {pair}: {found} {wanted}");
+        }
+        assert!((rope.score_factor() - 1.296_477).abs() < 1e-6);
     }
 
     #[test]

@@ -6,31 +6,38 @@ use super::{
     checkpoint::Checkpoint,
     config::ConfigFile,
     error::Result,
-    families::{DecoderPlan, Family},
+    families::Family,
+    fold::Folding,
     parts,
+    plan::{weight, DecoderPlan},
+    profile::Profile,
     tokenizer::{chat_template, SourceTokenizer},
+    weights::Weights,
 };
-use crate::{float::llama, package::encode};
+use crate::{float::Decoder, package::encode};
 use assay_exact::{
-    header::{Flags, Header, Kind, Placement, Pool},
+    header::{Header, Kind, Pool},
     layout::{Entry, PartName},
-    mlp::Activation,
-    sampling::FinalCap,
+    statics::LayerStatics,
 };
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 /// Windows of the census.
 const CENSUS_WINDOWS: usize = 16;
 /// Tokens per window of the census, context permitting.
 const CENSUS_LENGTH: usize = 512;
 
+/// Fraction bits of a linear layer's output that is neither a residual row nor a value.
+const PROJECTION_FRACTION: i32 = 16;
+
 /// A checkpoint with its configuration and tokenizer, known to fit together.
+#[derive(Clone)]
 pub struct Source {
     plan: DecoderPlan,
-    checkpoint: Checkpoint,
-    tokenizer: SourceTokenizer,
+    weights: Weights,
+    tokenizer: Arc<SourceTokenizer>,
     chat_template: Vec<u8>,
 }
 
@@ -51,15 +58,27 @@ impl Source {
         }
         let checkpoint = Checkpoint::open(folder)?;
         family.check_tensors(&plan, &checkpoint)?;
-        let tokenizer = SourceTokenizer::read(folder, plan.vocab)?;
+        let tokenizer = Arc::new(SourceTokenizer::read(folder, plan.vocab)?);
         let chat_template = chat_template(folder)?;
-        Ok(Self { plan, checkpoint, tokenizer, chat_template })
+        let weights = Weights::new(checkpoint, Folding::identity(&plan).transforms(&plan));
+        Ok(Self { plan, weights, tokenizer, chat_template })
+    }
+
+    /// The same model with weights and activations scaled by `folding`: equal logits, up to float rounding.
+    pub fn folded(&self, folding: &Folding) -> Self {
+        let weights = Weights::new(self.weights.checkpoint().clone(), folding.transforms(&self.plan));
+        Self { weights, ..self.clone() }
     }
 
     /// Reads every weight once and refuses NaN, infinity and what no row scale expresses, so that a damaged checkpoint is
     /// found before the census, which takes much longer.
     pub fn check_weights(&self) -> Result<()> {
-        self.plan.tensors().iter().try_for_each(|(name, _)| self.checkpoint.check_values(name))
+        self.plan.tensors().try_for_each(|(name, _)| self.weights.checkpoint().check_values(&name))
+    }
+
+    /// The weights as the graph has them.
+    pub(super) fn weights(&self) -> &Weights {
+        &self.weights
     }
 
     /// Shape and tensor names.
@@ -78,23 +97,9 @@ impl Source {
     }
 
     /// The float reference over this checkpoint.
-    pub fn float(&self) -> llama::Llama<'static> {
-        let plan = &self.plan;
-        let config = llama::Config {
-            vocab: plan.vocab,
-            context: plan.context,
-            hidden: plan.hidden,
-            layers: plan.layers,
-            heads: plan.heads,
-            kv_heads: plan.kv_heads,
-            head_dim: plan.head_dim,
-            ffn: plan.ffn,
-            eps: plan.eps,
-            frequencies: plan.rope.frequencies(plan.head_dim),
-            tied: plan.tied,
-        };
-        let backend = Box::new(self.checkpoint.clone());
-        llama::Llama::new(VarBuilder::from_backend(backend, DType::F32, Device::Cpu), config)
+    pub fn float(&self) -> Decoder<'static> {
+        let backend = Box::new(self.weights.clone());
+        Decoder::new(VarBuilder::from_backend(backend, DType::F32, Device::Cpu), self.plan.clone())
     }
 
     /// Windows of `text` for the census.
@@ -102,12 +107,13 @@ impl Source {
         self.tokenizer.windows(text, CENSUS_WINDOWS, CENSUS_LENGTH.min(self.plan.context))
     }
 
-    /// Measures the activations' ranges over `windows`.
-    pub fn census(&self, windows: &[Vec<u32>]) -> Result<Census> {
+    /// Measures the activations over `windows`: their ranges, and what folding needs to know.
+    pub fn census(&self, windows: &[Vec<u32>]) -> Result<(Census, Profile)> {
         let plan = &self.plan;
-        let mut census = Census::new(plan.layers, plan.heads, plan.kv_heads);
-        self.float().forward(windows, &mut census, |_, _| Ok(()))?;
-        census.checked()
+        let census = Census::new(plan.layers.len(), plan.heads, plan.kv_heads);
+        let mut observers = (census, Profile::new(plan));
+        self.float().forward(windows, &mut observers, |_, _| Ok(()))?;
+        Ok((observers.0.checked()?, observers.1))
     }
 
     /// The package's header (section 11), without the digests that the package writer computes.
@@ -120,20 +126,20 @@ impl Source {
             vocab: size(plan.vocab),
             context: size(plan.context),
             d: size(plan.hidden),
-            layers: size(plan.layers),
+            layers: size(plan.layers.len()),
             query_heads: size(plan.heads),
             kv_heads: size(plan.kv_heads),
             head_dim: size(plan.head_dim),
             rot: size(plan.head_dim),
             hidden: size(plan.ffn),
-            experts: 0,
-            experts_per_token: 0,
+            experts: size(plan.experts.map_or(0, |experts| experts.count)),
+            experts_per_token: size(plan.experts.map_or(0, |experts| experts.per_token)),
             f_h: calibration.f_h,
-            flags: if plan.tied { Flags::FINAL_NORM.with(Flags::SHARED_HEAD) } else { Flags::FINAL_NORM },
-            activation: Activation::Silu,
-            placement: Placement::Pre,
-            rope_tables: 1,
-            final_cap: FinalCap { c: 0, sigma: 0, cap: 0 },
+            flags: plan.flags(),
+            activation: plan.activation,
+            placement: plan.placement,
+            rope_tables: size(plan.ropes.len()),
+            final_cap: calibration.final_cap,
             pool: Pool::None,
             eos: plan.eos.clone(),
             // The writer fills these in.
@@ -144,41 +150,66 @@ impl Source {
 
     /// The bytes of one part; `None` for parts that models of this kind do not have.
     pub fn part(&self, calibration: &Calibration, entry: Entry, part: PartName) -> Result<Option<Vec<u8>>> {
-        let (plan, checkpoint) = (&self.plan, &self.checkpoint);
-        let names = &plan.names;
-        let (d, f) = (plan.hidden, plan.ffn);
-        let (q, kv) = (plan.heads * plan.head_dim, plan.kv_heads * plan.head_dim);
-        let linear = |tensor: &str, shape| parts::linear(checkpoint, tensor, shape);
-        let norm = |tensor: &str| parts::norm(checkpoint, tensor, d, plan.eps, calibration.f_h);
+        let (plan, weights, names) = (&self.plan, &self.weights, &self.plan.names);
+        let table = [plan.vocab, plan.hidden];
         let bytes = match entry {
             Entry::Header => self.header(calibration).encode(),
-            Entry::Tables => encode::rope_tables(plan.rope.table(plan.context, plan.head_dim).as_flattened()),
-            Entry::Embedding => linear(&names.embed, [plan.vocab, d])?,
-            Entry::FinalNorm => norm(&names.final_norm)?,
-            Entry::Head if plan.tied => parts::scales(checkpoint, &names.embed, [plan.vocab, d])?,
-            Entry::Head => linear(&names.head, [plan.vocab, d])?,
+            Entry::Tables => {
+                let tables = plan.ropes.iter().map(|rope| rope.table(plan.context, plan.head_dim));
+                encode::rope_tables(tables.flatten().collect::<Vec<_>>().as_flattened())
+            }
+            Entry::Embedding => parts::table(weights, &names.embed(), table, plan.embedding_scale)?,
+            Entry::FinalNorm => {
+                parts::norm(weights, &names.final_norm(), plan.hidden, plan.eps, calibration.f_h as i32)?
+            }
+            Entry::Head if plan.tied => parts::scales(weights, &names.embed(), table)?,
+            Entry::Head => parts::table(weights, &names.head(), table, 1.)?,
             Entry::Layer(index) => {
-                let (Some(layer), Some(statics)) =
-                    (names.layers.get(index as usize), calibration.layers.get(index as usize))
-                else {
-                    return Ok(None);
-                };
-                match part {
-                    PartName::Statics => statics.encode(),
-                    PartName::AttentionNorm => norm(&layer.attention_norm)?,
-                    PartName::Query => linear(&layer.q, [q, d])?,
-                    PartName::Key => linear(&layer.k, [kv, d])?,
-                    PartName::Value => linear(&layer.v, [kv, d])?,
-                    PartName::Output => linear(&layer.o, [d, q])?,
-                    PartName::MlpNorm => norm(&layer.mlp_norm)?,
-                    PartName::Gate(None) => linear(&layer.gate, [f, d])?,
-                    PartName::Up(None) => linear(&layer.up, [f, d])?,
-                    PartName::Down(None) => linear(&layer.down, [d, f])?,
-                    _ => return Ok(None),
-                }
+                let Some(statics) = calibration.layers.get(index as usize) else { return Ok(None) };
+                return self.layer_part(index as usize, calibration.f_h, statics, part);
             }
             Entry::Positions | Entry::EmbeddingNorm => return Ok(None),
         };
         Ok(Some(bytes))
+    }
+
+    fn layer_part(&self, layer: usize, f_h: u32, statics: &LayerStatics, part: PartName) -> Result<Option<Vec<u8>>> {
+        let (plan, weights, names) = (&self.plan, &self.weights, &self.plan.names);
+        let (d, f, q, kv) = (plan.hidden, plan.ffn, plan.query_width(), plan.kv_width());
+        let f_h = f_h as i32;
+        let norm = |part: &str, n: usize, fraction: i32| {
+            parts::norm(weights, &weight(&names.layer(layer, part)), n, plan.eps, fraction)
+        };
+        let linear = |module: String, shape: [usize; 2], bias: bool, f_out: i32| {
+            parts::linear(weights, &module, shape, bias.then_some(f_out))
+        };
+        let attention =
+            |part: &str, shape: [usize; 2], f_out: i32| linear(names.layer(layer, part), shape, plan.qkv_bias, f_out);
+        let mlp = |expert: Option<u32>, part: &str, shape: [usize; 2], f_out: i32| {
+            let module = names.mlp(layer, expert.map(|expert| expert as usize), part);
+            linear(module, shape, plan.mlp_bias, f_out)
+        };
+        Ok(Some(match part {
+            PartName::Whole => return Ok(None),
+            PartName::Statics => statics.encode(),
+            PartName::AttentionNorm => norm(names.attention_norm, d, f_h)?,
+            PartName::AttentionOutNorm => norm(names.attention_out_norm, d, statics.f_o)?,
+            PartName::Query => attention(names.q, [q, d], PROJECTION_FRACTION)?,
+            PartName::Key => attention(names.k, [kv, d], PROJECTION_FRACTION)?,
+            PartName::Value => attention(names.v, [kv, d], -statics.e_v)?,
+            PartName::Output => linear(names.layer(layer, names.o), [d, q], plan.output_bias, statics.f_o)?,
+            PartName::QueryNorm => norm(names.q_norm, plan.head_dim, PROJECTION_FRACTION)?,
+            PartName::KeyNorm => norm(names.k_norm, plan.head_dim, PROJECTION_FRACTION)?,
+            PartName::MlpNorm => norm(names.mlp_norm, d, f_h)?,
+            PartName::MlpOutNorm => norm(names.mlp_out_norm, d, statics.f_d)?,
+            PartName::Router => {
+                let Some(experts) = plan.experts else { return Ok(None) };
+                let module = names.layer(layer, names.router);
+                linear(module, [experts.count, d], plan.mlp_bias, PROJECTION_FRACTION)?
+            }
+            PartName::Gate(expert) => mlp(expert, names.gate, [f, d], PROJECTION_FRACTION)?,
+            PartName::Up(expert) => mlp(expert, names.up, [f, d], PROJECTION_FRACTION)?,
+            PartName::Down(expert) => mlp(expert, names.down, [d, f], statics.f_d)?,
+        }))
     }
 }

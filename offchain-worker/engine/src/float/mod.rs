@@ -3,7 +3,9 @@
 //! Used by the converter for its census of activation ranges and by the quality report for perplexity. Nothing here is
 //! part of consensus.
 
-pub mod llama;
+mod decoder;
+mod mlp;
 mod observe;
 
+pub use decoder::Decoder;
 pub use observe::{NoObserver, Observer, Site};

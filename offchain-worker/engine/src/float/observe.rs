@@ -5,10 +5,21 @@ use candle_core::{Result, Tensor};
 /// A place in the graph where an observer sees the activation. T is the number of positions of the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Site {
-    /// `[T, d]`: the embedding row, and the residual stream after each of a layer's two additions.
+    /// `[T, d]`: the embedding row, the residual stream after each of a layer's two additions, and with sandwich norms what
+    /// is added.
     Residual,
-    /// `[T, d]`: what a sublayer adds to the residual stream.
-    Sublayer,
+    /// `[T, d]`: the normed input of the query, key and value projections.
+    AttentionInput,
+    /// `[T, d]`: what attention gives, before a norm on it.
+    AttentionOutput,
+    /// `[T, d]`: the normed input of the MLP, or of the router and the experts.
+    MlpInput,
+    /// `[T, f]`: the input of the down projection; T the tokens of an expert.
+    DownInput,
+    /// `[T, d]`: what the MLP gives, before a norm on it; of each expert, and of their sum.
+    MlpOutput,
+    /// `[n_q, T, D]`, `[n_kv, T, D]`: queries and keys before their norms; only with QK-norm.
+    Projection,
     /// `[n_q, T, D]`, before RoPE.
     Query,
     /// `[n_kv, T, D]`, before RoPE.
@@ -19,7 +30,9 @@ pub enum Site {
     Gate,
     /// `[T, f]`
     Up,
-    /// `[T, vocab]`, seen with the number of layers as layer.
+    /// `[T, experts]`
+    Router,
+    /// `[T, vocab]`, before a cap, seen with the number of layers as layer.
     Logits,
 }
 
@@ -28,18 +41,24 @@ impl Site {
     pub fn name(self) -> &'static str {
         match self {
             Self::Residual => "residual stream",
-            Self::Sublayer => "sublayer output",
+            Self::AttentionInput => "attention input",
+            Self::AttentionOutput => "attention output",
+            Self::MlpInput => "MLP input",
+            Self::DownInput => "down projection input",
+            Self::MlpOutput => "MLP output",
+            Self::Projection => "query or key projection",
             Self::Query => "query",
             Self::Key => "key",
             Self::Value => "value",
             Self::Gate => "gate",
             Self::Up => "up",
+            Self::Router => "router",
             Self::Logits => "logits",
         }
     }
 }
 
-/// Sees every activation that has an integer format in the exact engine.
+/// Sees every activation whose range matters to the exact engine.
 pub trait Observer {
     /// Called once per site and window, in the order of the graph.
     fn observe(&mut self, layer: usize, site: Site, activation: &Tensor) -> Result<()>;

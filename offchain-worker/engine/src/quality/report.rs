@@ -29,6 +29,8 @@ pub struct QualityReport {
     pub headroom: f64,
     /// Least relative change of a measured range that would change the package.
     pub calibration_margin: f64,
+    /// Layers with outliers folded into their weights.
+    pub folded_layers: usize,
     /// Fraction bits of the residual stream.
     pub residual_fraction_bits: u32,
     /// Largest logit on the calibration text.
@@ -75,7 +77,9 @@ impl QualityReport {
         package.verify(Some(conversion.model_root))?;
         let calibration = &conversion.calibration;
         let mut saturation = SaturationCount::new(calibration);
-        let agreement = compare(source, &package, text, WINDOWS, LENGTH, &mut saturation)?;
+        // The formats are those of the folded activations; its logits are the model's.
+        let source = source.folded(&conversion.folding);
+        let agreement = compare(&source, &package, text, WINDOWS, LENGTH, &mut saturation)?;
         let layers = conversion.census.layers.iter().zip(&calibration.layers);
         Ok(Self {
             model_root: Hex(&conversion.model_root).to_string(),
@@ -83,6 +87,7 @@ impl QualityReport {
             calibration_tokens: conversion.calibration_tokens,
             headroom: HEADROOM,
             calibration_margin: calibration.margin,
+            folded_layers: conversion.folding.changed_layers(),
             residual_fraction_bits: calibration.f_h,
             logit_range: conversion.census.logits,
             layers: layers.map(|(ranges, statics)| LayerReport::new(ranges, statics)).collect(),
@@ -117,7 +122,10 @@ pub fn compare(
     source.float().forward(&windows, observer, |window, float| {
         let ids = &windows[window];
         let float = float.flatten_all()?.to_vec1::<f32>()?;
-        let exact = exact.logits(ids).map_err(candle_core::Error::wrap)?;
+        let mut exact = exact.logits(ids).map_err(candle_core::Error::wrap)?;
+        if let Some(cap) = package.header().final_cap() {
+            exact.iter_mut().for_each(|logit| *logit = cap.apply(*logit));
+        }
         tally.add(ids, plan.vocab, &float, &exact);
         Ok(())
     })?;
@@ -155,10 +163,11 @@ impl fmt::Display for QualityReport {
             self.residual_fraction_bits,
             31 - self.residual_fraction_bits
         )?;
+        writeln!(f, "outliers folded   in {} of {} layers", self.folded_layers, self.layers.len())?;
         writeln!(f, "largest logit     {:.2}\n", self.logit_range)?;
         writeln!(
             f,
-            "layer  residual  sublayer     query       key     value      gate        up   e_q         e_k         e_v  saturated"
+            "layer  residual  attn out   MLP out     query       key     value      gate        up   e_q         e_k         e_v  saturated"
         )?;
         for (index, layer) in self.layers.iter().enumerate() {
             let ranges = &layer.ranges;
@@ -167,9 +176,16 @@ impl fmt::Display for QualityReport {
                 format!("{}..{}", least.unwrap_or(&0), most.unwrap_or(&0))
             };
             write!(f, "{index:5}")?;
-            for range in
-                [ranges.residual, ranges.sublayer, ranges.query, ranges.key, ranges.value, ranges.gate, ranges.up]
-            {
+            for range in [
+                ranges.residual,
+                ranges.attention_output,
+                ranges.mlp_output,
+                ranges.query,
+                ranges.key,
+                ranges.value,
+                ranges.gate,
+                ranges.up,
+            ] {
                 write!(f, "{range:10.3}")?;
             }
             writeln!(

@@ -1,4 +1,4 @@
-//! A tiny Llama checkpoint in a temporary folder, to be damaged in one place per test.
+//! Tiny checkpoints of every family in a temporary folder, to be damaged in one place per test.
 
 use assay_engine::convert::{self, ConvertError, Source};
 use assay_exact::hash::Digest;
@@ -18,6 +18,20 @@ pub const HEADS: usize = 4;
 pub const KV_HEADS: usize = 2;
 pub const HEAD_DIM: usize = 4;
 pub const CONTEXT: usize = 64;
+pub const WINDOW: usize = 8;
+pub const EXPERTS: usize = 4;
+
+/// Every architecture that the converter knows.
+pub const ARCHITECTURES: [&str; 8] = [
+    "LlamaForCausalLM",
+    "MistralForCausalLM",
+    "MixtralForCausalLM",
+    "Qwen2ForCausalLM",
+    "Qwen3ForCausalLM",
+    "Qwen3MoeForCausalLM",
+    "Gemma2ForCausalLM",
+    "Gemma3ForCausalLM",
+];
 
 /// A tensor to be stored.
 #[derive(Clone)]
@@ -36,9 +50,16 @@ pub struct Fixture {
 }
 
 impl Fixture {
+    /// A Llama.
     pub fn new() -> Self {
-        let config = json!({
-            "architectures": ["LlamaForCausalLM"],
+        Self::of("LlamaForCausalLM")
+    }
+
+    /// A model of this architecture, as its authors publish them: fields and tensor names are written down here again, not
+    /// taken from the converter.
+    pub fn of(architecture: &str) -> Self {
+        let mut config = json!({
+            "architectures": [architecture],
             "vocab_size": VOCAB,
             "hidden_size": HIDDEN,
             "intermediate_size": FFN,
@@ -53,27 +74,56 @@ impl Fixture {
             "tie_word_embeddings": true,
             "eos_token_id": 1,
         });
-        let mut shapes = vec![
-            ("model.embed_tokens.weight".to_string(), vec![VOCAB, HIDDEN]),
-            ("model.norm.weight".to_string(), vec![HIDDEN]),
-        ];
-        for layer in 0..LAYERS {
-            for (part, shape) in [
-                ("input_layernorm", vec![HIDDEN]),
-                ("self_attn.q_proj", vec![HEADS * HEAD_DIM, HIDDEN]),
-                ("self_attn.k_proj", vec![KV_HEADS * HEAD_DIM, HIDDEN]),
-                ("self_attn.v_proj", vec![KV_HEADS * HEAD_DIM, HIDDEN]),
-                ("self_attn.o_proj", vec![HIDDEN, HEADS * HEAD_DIM]),
-                ("post_attention_layernorm", vec![HIDDEN]),
-                ("mlp.gate_proj", vec![FFN, HIDDEN]),
-                ("mlp.up_proj", vec![FFN, HIDDEN]),
-                ("mlp.down_proj", vec![HIDDEN, FFN]),
-            ] {
-                shapes.push((format!("model.layers.{layer}.{part}.weight"), shape));
-            }
+        let published = match architecture {
+            "MistralForCausalLM" => json!({"sliding_window": WINDOW, "tie_word_embeddings": false}),
+            "MixtralForCausalLM" => json!({
+                "sliding_window": null, "tie_word_embeddings": false, "rope_theta": 1e6,
+                "num_local_experts": EXPERTS, "num_experts_per_tok": 2, "router_aux_loss_coef": 0.02,
+            }),
+            "Qwen2ForCausalLM" => json!({
+                "sliding_window": WINDOW, "use_sliding_window": false, "max_window_layers": LAYERS, "rope_theta": 1e6,
+            }),
+            "Qwen3ForCausalLM" => json!({
+                "sliding_window": null, "use_sliding_window": false, "max_window_layers": LAYERS, "rope_theta": 1e6,
+                "attention_bias": false,
+            }),
+            "Qwen3MoeForCausalLM" => json!({
+                "sliding_window": null, "use_sliding_window": false, "max_window_layers": LAYERS, "rope_theta": 1e6,
+                "attention_bias": false, "tie_word_embeddings": false, "intermediate_size": 3 * FFN,
+                "moe_intermediate_size": FFN, "num_experts": EXPERTS, "num_experts_per_tok": 2, "norm_topk_prob": true,
+                "decoder_sparse_step": 1, "mlp_only_layers": [],
+            }),
+            "Gemma2ForCausalLM" => json!({
+                "hidden_act": "gelu_pytorch_tanh", "hidden_activation": "gelu_pytorch_tanh", "attention_bias": false,
+                "attn_logit_softcapping": 5.0, "final_logit_softcapping": 10.0, "query_pre_attn_scalar": HEAD_DIM,
+                "sliding_window": WINDOW,
+            }),
+            "Gemma3ForCausalLM" => json!({
+                "hidden_activation": "gelu_pytorch_tanh", "attention_bias": false, "attn_logit_softcapping": null,
+                "final_logit_softcapping": null, "query_pre_attn_scalar": HEAD_DIM, "sliding_window": WINDOW,
+                "sliding_window_pattern": 2, "rope_theta": 1e6, "rope_local_base_freq": 10000.0,
+            }),
+            _ => json!({}),
+        };
+        let fields = config.as_object_mut().unwrap();
+        fields.extend(published.as_object().unwrap().clone());
+        if architecture.starts_with("Gemma") {
+            // Published Gemmas leave both to the default.
+            fields.remove("tie_word_embeddings");
+        }
+        if architecture == "Gemma3ForCausalLM" {
+            fields.remove("hidden_act");
         }
         let mut random = Random(1);
-        let tensors = shapes.into_iter().map(|(name, shape)| (name, random.tensor(shape))).collect();
+        // Gemma stores gains less 1.
+        let gain = if architecture.starts_with("Gemma") { 0. } else { 1. };
+        let tensors = shapes(architecture)
+            .into_iter()
+            .map(|(name, shape)| {
+                let centre = if name.contains("norm") { gain } else { 0. };
+                (name, random.tensor(shape, centre))
+            })
+            .collect();
         let vocab: BTreeMap<String, usize> = ["<unk>".to_string(), "<eos>".to_string()]
             .into_iter()
             .chain(('a'..='z').map(String::from))
@@ -112,8 +162,19 @@ impl Fixture {
     /// Unties the head, with other weights than the embedding's.
     pub fn untie(&mut self) {
         self.config["tie_word_embeddings"] = json!(false);
-        let head = Random(2).tensor(vec![VOCAB, HIDDEN]);
-        self.tensors.insert("lm_head.weight".into(), head);
+        self.add("lm_head.weight", vec![VOCAB, HIDDEN]);
+    }
+
+    /// Adds a tensor of random values around 0.
+    pub fn add(&mut self, name: &str, shape: Vec<usize>) {
+        self.tensors.insert(name.into(), Random(2).tensor(shape, 0.));
+    }
+
+    /// Adds a bias of `size` values to a module of every layer.
+    pub fn add_bias(&mut self, module: &str, size: usize) {
+        for layer in 0..LAYERS {
+            self.add(&format!("model.layers.{layer}.{module}.bias"), vec![size]);
+        }
     }
 
     pub fn tensor(&mut self, name: &str) -> &mut Tensor {
@@ -171,6 +232,60 @@ impl Fixture {
     }
 }
 
+/// Names and shapes of an architecture's tensors.
+fn shapes(architecture: &str) -> Vec<(String, Vec<usize>)> {
+    let gemma = architecture.starts_with("Gemma");
+    let mut shapes = vec![
+        ("model.embed_tokens.weight".to_string(), vec![VOCAB, HIDDEN]),
+        ("model.norm.weight".to_string(), vec![HIDDEN]),
+    ];
+    if matches!(architecture, "MistralForCausalLM" | "MixtralForCausalLM" | "Qwen3MoeForCausalLM") {
+        shapes.push(("lm_head.weight".to_string(), vec![VOCAB, HIDDEN]));
+    }
+    let mut parts = vec![
+        ("input_layernorm.weight".to_string(), vec![HIDDEN]),
+        ("self_attn.q_proj.weight".to_string(), vec![HEADS * HEAD_DIM, HIDDEN]),
+        ("self_attn.k_proj.weight".to_string(), vec![KV_HEADS * HEAD_DIM, HIDDEN]),
+        ("self_attn.v_proj.weight".to_string(), vec![KV_HEADS * HEAD_DIM, HIDDEN]),
+        ("self_attn.o_proj.weight".to_string(), vec![HIDDEN, HEADS * HEAD_DIM]),
+        ("post_attention_layernorm.weight".to_string(), vec![HIDDEN]),
+    ];
+    let mut add = |name: String, shape: Vec<usize>| parts.push((name, shape));
+    if gemma {
+        add("pre_feedforward_layernorm.weight".into(), vec![HIDDEN]);
+        add("post_feedforward_layernorm.weight".into(), vec![HIDDEN]);
+    }
+    if architecture == "Qwen2ForCausalLM" {
+        for (name, heads) in [("q", HEADS), ("k", KV_HEADS), ("v", KV_HEADS)] {
+            add(format!("self_attn.{name}_proj.bias"), vec![heads * HEAD_DIM]);
+        }
+    }
+    if architecture.starts_with("Qwen3") || architecture == "Gemma3ForCausalLM" {
+        add("self_attn.q_norm.weight".into(), vec![HEAD_DIM]);
+        add("self_attn.k_norm.weight".into(), vec![HEAD_DIM]);
+    }
+    let mlp = |prefix: String, [gate, up, down]: [&str; 3]| {
+        [(gate, vec![FFN, HIDDEN]), (up, vec![FFN, HIDDEN]), (down, vec![HIDDEN, FFN])]
+            .map(|(part, shape)| (format!("{prefix}.{part}.weight"), shape))
+    };
+    let (experts, names) = match architecture {
+        "MixtralForCausalLM" => ("block_sparse_moe", ["w1", "w3", "w2"]),
+        _ => ("mlp", ["gate_proj", "up_proj", "down_proj"]),
+    };
+    if architecture.contains("Mixtral") || architecture.contains("Moe") {
+        add(format!("{experts}.gate.weight"), vec![EXPERTS, HIDDEN]);
+        for expert in 0..EXPERTS {
+            mlp(format!("{experts}.experts.{expert}"), names).into_iter().for_each(|(name, shape)| add(name, shape));
+        }
+    } else {
+        mlp("mlp".into(), names).into_iter().for_each(|(name, shape)| add(name, shape));
+    }
+    for layer in 0..LAYERS {
+        shapes.extend(parts.iter().map(|(part, shape)| (format!("model.layers.{layer}.{part}"), shape.clone())));
+    }
+    shapes
+}
+
 /// `words` letters.
 pub fn text(words: usize) -> String {
     let mut random = Random(3);
@@ -209,9 +324,8 @@ impl Random {
         self.0 >> 33
     }
 
-    /// Uniform values in [-0.5, 0.5); vectors are norms, around 1.
-    fn tensor(&mut self, shape: Vec<usize>) -> Tensor {
-        let centre = if shape.len() == 1 { 1. } else { 0. };
+    /// Uniform values in [-0.5, 0.5) around `centre`.
+    fn tensor(&mut self, shape: Vec<usize>, centre: f32) -> Tensor {
         let values =
             (0..shape.iter().product()).map(|_| centre + (self.next() % 65536) as f32 / 65536. - 0.5).collect();
         Tensor { shape, values, dtype: Dtype::F32 }

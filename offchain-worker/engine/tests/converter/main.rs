@@ -1,6 +1,11 @@
 //! The converter from outside: what it makes of good checkpoints, and what it says about bad ones.
 
+mod bad_config;
 mod bad_input;
 mod conversion;
 mod demo;
+mod families;
 mod fixture;
+mod folding;
+#[path = "../support/mod.rs"]
+mod support;

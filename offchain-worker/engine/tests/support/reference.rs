@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use assay_engine::{package::Package, Sampling};
+use assay_engine::{package::Package, stage::StageCommit, Sampling};
 use assay_exact::{
     attention::{attend_head, causal_keys, StridedKv, OUTPUT_EXPONENT},
     commit::{ids_root, root_of_roots, row_root, tail_leaf, Generation, KvHeadBuilder, StageRootInput},
@@ -39,13 +39,25 @@ pub struct Reference {
 }
 
 /// What a stage must commit to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roots {
     pub in_root: Digest,
     pub out_root: Digest,
     pub kv_root: Digest,
     pub tail_root: Digest,
     pub stage_root: Digest,
+}
+
+impl From<&StageCommit> for Roots {
+    fn from(c: &StageCommit) -> Self {
+        Self {
+            in_root: c.in_root,
+            out_root: c.out_root,
+            kv_root: c.kv_root,
+            tail_root: c.tail_root,
+            stage_root: c.stage_root,
+        }
+    }
 }
 
 fn words(bytes: &[u8]) -> Vec<i32> {
