@@ -49,7 +49,7 @@ fn too_large(checkpoint: &Checkpoint, tensor: &str, index: usize, row: &[f32]) -
         row.iter().copied().enumerate().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).unwrap_or_default();
     ConvertError::WeightValue {
         path: checkpoint.path_of(tensor).into(),
-        tensor: tensor.into(),
+        tensor: checkpoint.described(tensor),
         row: index,
         column,
         value,

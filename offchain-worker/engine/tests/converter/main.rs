@@ -4,3 +4,4 @@ mod bad_input;
 mod conversion;
 mod demo;
 mod fixture;
+mod gguf;
