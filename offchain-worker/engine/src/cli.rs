@@ -51,7 +51,7 @@ enum Command {
         #[arg(long, value_parser = parse_digest)]
         root: Option<Digest>,
     },
-    /// Turn a Hugging Face checkpoint into a package.
+    /// Turn a Hugging Face checkpoint or a GGUF file into a package.
     Convert(convert::Arguments),
 }
 

@@ -15,13 +15,16 @@ use std::{
 /// Calibration files are read up to here: a census uses 8,192 tokens.
 const MAX_CALIBRATION_BYTES: usize = 4 << 20;
 
-/// Turns a Hugging Face checkpoint into a package.
+/// Turns a Hugging Face checkpoint or a GGUF file into a package.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
-    /// Hugging Face folder: config.json, *.safetensors, tokenizer.json.
+    /// Hugging Face folder (config.json, *.safetensors, tokenizer.json), or a .gguf file with F32, F16, BF16 or Q8_0 weights.
     pub source: PathBuf,
     /// Package directory to create.
     pub out: PathBuf,
+    /// Use this tokenizer.json instead of the source's own: where a .gguf file's tokenizer cannot be rebuilt.
+    #[arg(long, value_name = "FILE")]
+    pub tokenizer: Option<PathBuf>,
     /// UTF-8 text like the model's later use, for the ranges of its activations. By default a bundled English text about
     /// programming.
     #[arg(long, value_name = "FILE")]
@@ -36,7 +39,7 @@ pub struct Arguments {
 
 /// Runs `convert`. Progress goes to standard error, the model root to standard output.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let source = Source::open(&arguments.source)?;
+    let source = Source::open_with(&arguments.source, arguments.tokenizer.as_deref())?;
     let text = match &arguments.calibration {
         Some(path) => read_text(path)?,
         None => text::calibration().to_string(),

@@ -1,8 +1,11 @@
-//! Typed access to `config.json` with errors that name the field.
+//! Typed access to `config.json`, or to what another file says in its place, with errors that name the field.
 
 use super::error::{ConvertError, Result};
 use serde_json::{Map, Value};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// JSON files of a checkpoint beyond this size are refused before they are read.
 const MAX_JSON_BYTES: u64 = 64 << 20;
@@ -13,6 +16,8 @@ pub struct ConfigFile {
     path: PathBuf,
     prefix: String,
     fields: Map<String, Value>,
+    /// Where in the file a field comes from, if the file has other names.
+    origins: BTreeMap<String, String>,
 }
 
 impl ConfigFile {
@@ -28,13 +33,18 @@ impl ConfigFile {
         let text = std::fs::read(path).map_err(ConvertError::io(path))?;
         let value = serde_json::from_slice(&text).map_err(|source| ConvertError::Json { path: path.into(), source })?;
         match value {
-            Value::Object(fields) => Ok(Self { path: path.into(), prefix: String::new(), fields }),
+            Value::Object(fields) => Ok(Self::in_memory(path, fields, BTreeMap::new())),
             other => Err(ConvertError::Field {
                 path: path.into(),
                 field: ".".into(),
                 problem: format!("the top level must be an object, it is {}", kind(&other)),
             }),
         }
+    }
+
+    /// Fields that were read from `path`, which is no JSON file. `origins` says under which other names; errors give both.
+    pub fn in_memory(path: &Path, fields: Map<String, Value>, origins: BTreeMap<String, String>) -> Self {
+        Self { path: path.into(), prefix: String::new(), fields, origins }
     }
 
     /// The file this came from.
@@ -44,11 +54,11 @@ impl ConfigFile {
 
     /// An error about `field` of this file.
     pub fn problem(&self, field: &str, problem: impl Into<String>) -> ConvertError {
-        ConvertError::Field {
-            path: self.path.clone(),
-            field: format!("{}{field}", self.prefix),
-            problem: problem.into(),
-        }
+        let field = match self.origins.get(field) {
+            None => format!("{}{field}", self.prefix),
+            Some(origin) => format!("{origin} = {field}"),
+        };
+        ConvertError::Field { path: self.path.clone(), field, problem: problem.into() }
     }
 
     /// The raw value; `null` counts as absent, as in the Hugging Face libraries.
@@ -122,6 +132,7 @@ impl ConfigFile {
             path: self.path.clone(),
             prefix: format!("{}{field}.", self.prefix),
             fields: fields.clone(),
+            origins: BTreeMap::new(),
         }))
     }
 

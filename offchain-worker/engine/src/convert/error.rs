@@ -13,6 +13,12 @@ pub enum ConvertError {
         /// The operating system's reason.
         source: std::io::Error,
     },
+    /// The source is a file, but not a GGUF file.
+    #[error("{}: not a model to convert; give a Hugging Face folder or a .gguf file", path.display())]
+    SourceKind {
+        /// What was given.
+        path: PathBuf,
+    },
     /// A JSON file is not valid JSON.
     #[error("{}: not valid JSON: {source}", path.display())]
     Json {
@@ -49,6 +55,14 @@ pub enum ConvertError {
         /// The reader's reason.
         problem: String,
     },
+    /// A file is not a GGUF file that can be read.
+    #[error("{}: not a usable GGUF file: {problem}", path.display())]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with which part of it.
+        problem: String,
+    },
     /// The checkpoint lacks a tensor that the architecture needs.
     #[error("{}: tensor `{tensor}` is missing", path.display())]
     MissingTensor {
@@ -67,14 +81,14 @@ pub enum ConvertError {
         /// The architecture of `config.json`.
         architecture: &'static str,
     },
-    /// A tensor's shape contradicts `config.json`.
-    #[error("{}: tensor `{tensor}` has shape {found:?}, but config.json implies {expected:?}", path.display())]
+    /// A tensor's shape contradicts the configuration.
+    #[error("{}: tensor `{tensor}` has shape {found:?}, but the configuration implies {expected:?}", path.display())]
     TensorShape {
         /// The file.
         path: PathBuf,
         /// The tensor's name.
         tensor: String,
-        /// The shape that `config.json` implies.
+        /// The shape that the configuration implies.
         expected: Vec<usize>,
         /// The shape in the file.
         found: Vec<usize>,
@@ -82,6 +96,16 @@ pub enum ConvertError {
     /// A tensor is stored in a type that is not read.
     #[error("{}: tensor `{tensor}` is stored as {dtype}; supported: F32, F16, BF16", path.display())]
     TensorType {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The type in the file.
+        dtype: String,
+    },
+    /// A tensor of a GGUF file is quantised more coarsely than the package.
+    #[error("{}: tensor `{tensor}` is quantised as {dtype}; convert from F16, BF16, F32 or Q8_0", path.display())]
+    TensorQuantised {
         /// The file.
         path: PathBuf,
         /// The tensor's name.
@@ -103,16 +127,16 @@ pub enum ConvertError {
         /// The value.
         value: f32,
     },
-    /// The tokenizer cannot be loaded.
+    /// The tokenizer cannot be loaded, or not be rebuilt from a GGUF file.
     #[error("{}: {problem}", path.display())]
     Tokenizer {
-        /// `tokenizer.json`.
+        /// `tokenizer.json`, or the GGUF file.
         path: PathBuf,
         /// The reason.
         problem: String,
     },
     /// The tokenizer can produce ids that the model has no embedding for.
-    #[error("{}: token id {id} is outside config.json's vocab_size {vocab}; the tokenizer belongs to another model", path.display())]
+    #[error("{}: token id {id} is outside the model's vocab_size {vocab}; the tokenizer belongs to another model", path.display())]
     Vocabulary {
         /// `tokenizer.json`.
         path: PathBuf,

@@ -5,6 +5,7 @@
 //! *.safetensors ──────────┼─ Source ─ census (float reference) ─ Folding ─ Calibration ─┬─ PackageWriter
 //! tokenizer.json ─────────┘                                                             └─ QualityReport
 //! ```
+//! A GGUF file gives the same three (`gguf`).
 //!
 //! The same checkpoint and calibration text give the same package on any machine. Weights, gains and tables come from
 //! operations that IEEE 754 or `libm` fix to the bit; the census of activation ranges is ordinary float arithmetic, but
@@ -19,6 +20,7 @@ mod config;
 mod error;
 mod families;
 mod fold;
+mod gguf;
 mod parts;
 pub(crate) mod plan;
 mod profile;
@@ -59,7 +61,7 @@ pub struct Conversion {
     pub calibration_tokens: usize,
 }
 
-/// Converts the checkpoint folder `source` into a package directory `out`, which must not exist yet.
+/// Converts the checkpoint `source` into a package directory `out`, which must not exist yet.
 ///
 /// `calibration` is text like that of the model's later use; `progress` hears what is being done. Everything that can be
 /// wrong with the source is found before `out` is created, and nothing is left behind after an error.

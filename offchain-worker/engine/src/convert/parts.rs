@@ -60,5 +60,11 @@ pub fn norm(weights: &Weights, tensor: &str, n: usize, eps: f64, f: i32) -> Resu
 fn too_large(weights: &Weights, tensor: &str, index: usize, row: &[f32]) -> ConvertError {
     let (column, value) =
         row.iter().copied().enumerate().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).unwrap_or_default();
-    ConvertError::WeightValue { path: weights.path_of(tensor).into(), tensor: tensor.into(), row: index, column, value }
+    ConvertError::WeightValue {
+        path: weights.path_of(tensor).into(),
+        tensor: weights.described(tensor),
+        row: index,
+        column,
+        value,
+    }
 }

@@ -1,13 +1,14 @@
-//! An opened Hugging Face folder: checked as a whole before anything is computed.
+//! An opened Hugging Face folder or GGUF file: checked as a whole before anything is computed.
 
 use super::{
     calibrate::Calibration,
     census::Census,
     checkpoint::Checkpoint,
     config::ConfigFile,
-    error::Result,
+    error::{ConvertError, Result},
     families::Family,
     fold::Folding,
+    gguf::{self, Gguf},
     parts,
     plan::{weight, DecoderPlan},
     profile::Profile,
@@ -42,9 +43,25 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens `folder` and checks configuration, tensor names, shapes and types, tokenizer and vocabulary. Reads headers
-    /// only; what it allocates does not depend on sizes that `config.json` claims.
-    pub fn open(folder: &Path) -> Result<Self> {
+    /// Opens `path`, a Hugging Face folder or a GGUF file, and checks configuration, tensor names, shapes and types,
+    /// tokenizer and vocabulary. Reads headers only; what it allocates does not depend on sizes that the configuration
+    /// claims.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, None)
+    }
+
+    /// [`Self::open`] with the `tokenizer.json` at `tokenizer` instead of the source's own.
+    pub fn open_with(path: &Path, tokenizer: Option<&Path>) -> Result<Self> {
+        if path.is_dir() {
+            Self::from_folder(path, tokenizer)
+        } else if gguf::is_gguf(path)? {
+            Self::from_gguf(path, tokenizer)
+        } else {
+            Err(ConvertError::SourceKind { path: path.into() })
+        }
+    }
+
+    fn from_folder(folder: &Path, tokenizer: Option<&Path>) -> Result<Self> {
         let config = ConfigFile::read(&folder.join("config.json"))?;
         let family = Family::of(&config)?;
         let mut plan = family.plan(&config)?;
@@ -58,7 +75,8 @@ impl Source {
         }
         let checkpoint = Checkpoint::open(folder)?;
         family.check_tensors(&plan, &checkpoint)?;
-        let tokenizer = Arc::new(SourceTokenizer::read(folder, plan.vocab)?);
+        let own = folder.join("tokenizer.json");
+        let tokenizer = Arc::new(SourceTokenizer::read(tokenizer.unwrap_or(&own), plan.vocab)?);
         let chat_template = chat_template(folder)?;
         let weights = Weights::new(checkpoint, Folding::identity(&plan).transforms(&plan));
         Ok(Self { plan, weights, tokenizer, chat_template })
@@ -68,6 +86,21 @@ impl Source {
     pub fn folded(&self, folding: &Folding) -> Self {
         let weights = Weights::new(self.weights.checkpoint().clone(), folding.transforms(&self.plan));
         Self { weights, ..self.clone() }
+    }
+
+    fn from_gguf(path: &Path, tokenizer: Option<&Path>) -> Result<Self> {
+        let file = Gguf::open(path)?;
+        let (config, checkpoint) = (file.config()?, file.checkpoint()?);
+        let family = Family::of(&config)?;
+        let plan = family.plan(&config)?;
+        family.check_tensors(&plan, &checkpoint)?;
+        let tokenizer = Arc::new(match tokenizer {
+            Some(tokenizer) => SourceTokenizer::read(tokenizer, plan.vocab)?,
+            None => SourceTokenizer::parse(path, file.tokenizer_json()?, plan.vocab)?,
+        });
+        let chat_template = file.chat_template()?;
+        let weights = Weights::new(checkpoint, Folding::identity(&plan).transforms(&plan));
+        Ok(Self { plan, weights, tokenizer, chat_template })
     }
 
     /// Reads every weight once and refuses NaN, infinity and what no row scale expresses, so that a damaged checkpoint is

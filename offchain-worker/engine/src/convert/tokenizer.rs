@@ -8,7 +8,7 @@ use crate::tokenizer::plain;
 use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer;
 
-/// `tokenizer.json`, checked against the model.
+/// A tokenizer that was checked against the model.
 pub struct SourceTokenizer {
     path: PathBuf,
     tokenizer: Tokenizer,
@@ -17,10 +17,15 @@ pub struct SourceTokenizer {
 }
 
 impl SourceTokenizer {
-    /// Reads `tokenizer.json` in `folder` and checks that every id it can produce is below `vocab`.
-    pub fn read(folder: &Path, vocab: usize) -> Result<Self> {
-        let path = folder.join("tokenizer.json");
-        let json = std::fs::read(&path).map_err(ConvertError::io(&path))?;
+    /// Reads a `tokenizer.json` and checks that every id it can produce is below `vocab`.
+    pub fn read(path: &Path, vocab: usize) -> Result<Self> {
+        let json = std::fs::read(path).map_err(ConvertError::io(path))?;
+        Self::parse(path, json, vocab)
+    }
+
+    /// [`Self::read`] of a file's content; `path` is for errors.
+    pub fn parse(path: &Path, json: Vec<u8>, vocab: usize) -> Result<Self> {
+        let path = path.to_path_buf();
         let tokenizer =
             plain(&json).map_err(|error| ConvertError::Tokenizer { path: path.clone(), problem: error.to_string() })?;
         match tokenizer.get_vocab(true).into_values().max() {

@@ -42,6 +42,11 @@ impl Weights {
         self.checkpoint.path_of(tensor)
     }
 
+    /// How the checkpoint's own file calls `tensor`.
+    pub fn described(&self, tensor: &str) -> String {
+        self.checkpoint.described(tensor)
+    }
+
     /// Checks that `tensor` is there, of `shape` and of a readable type, without reading its data.
     pub fn check(&self, tensor: &str, shape: &[usize]) -> Result<()> {
         self.checkpoint.check(tensor, shape)

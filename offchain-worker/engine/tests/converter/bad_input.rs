@@ -314,6 +314,7 @@ fn calibration_text_too_short_or_not_utf8_is_refused() {
     let arguments = Arguments {
         source: fixture.folder().into(),
         out: fixture.out(),
+        tokenizer: None,
         calibration: Some(fixture.folder().join("text")),
         archive: None,
         report: false,

@@ -148,6 +148,7 @@ fn run_writes_package_archive_and_report() {
     let arguments = Arguments {
         source: fixture.folder().into(),
         out: fixture.out(),
+        tokenizer: None,
         calibration: Some(fixture.folder().join("text")),
         archive: Some(archive.clone()),
         report: true,

@@ -316,16 +316,20 @@ impl Tensor {
 }
 
 /// A linear congruential generator: the fixture must be the same everywhere.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.0 >> 33
     }
 
     /// Uniform values in [-0.5, 0.5) around `centre`.
-    fn tensor(&mut self, shape: Vec<usize>, centre: f32) -> Tensor {
+    pub fn tensor(&mut self, shape: Vec<usize>, centre: f32) -> Tensor {
         let values =
             (0..shape.iter().product()).map(|_| centre + (self.next() % 65536) as f32 / 65536. - 0.5).collect();
         Tensor { shape, values, dtype: Dtype::F32 }

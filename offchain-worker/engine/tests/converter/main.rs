@@ -7,5 +7,6 @@ mod demo;
 mod families;
 mod fixture;
 mod folding;
+mod gguf;
 #[path = "../support/mod.rs"]
 mod support;

@@ -75,7 +75,7 @@ impl Family {
             None => Ok(()),
             Some(name) => Err(ConvertError::UnexpectedTensor {
                 path: checkpoint.path_of(name).into(),
-                tensor: name.into(),
+                tensor: checkpoint.described(name),
                 architecture: self.architecture,
             }),
         }
