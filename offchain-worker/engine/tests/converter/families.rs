@@ -115,7 +115,7 @@ fn assert_follows_candle(fixture: &Fixture, what: &str) {
     let package = Package::open(&fixture.out()).unwrap();
     let exact = ExactScorer::new(&package, Backend::detect(), 1).unwrap();
     let texts = texts(fixture, &source);
-    let (mut agreements, mut least) = (0, 1f64);
+    let (mut agreements, mut cosines) = (0, Vec::new());
     for ids in &texts {
         let theirs = candle(fixture, ids);
         for (ours, theirs) in float(&source, ids).iter().zip(&theirs) {
@@ -125,12 +125,15 @@ fn assert_follows_candle(fixture: &Fixture, what: &str) {
         let cap = package.header().final_cap();
         let last = exact[exact.len() - VOCAB..].iter().map(|logit| cap.map_or(*logit, |cap| cap.apply(*logit)));
         let exact: Vec<f32> = last.map(|logit| logit as f32 / 65536.).collect();
-        least = least.min(cosine(&exact, &theirs));
+        cosines.push(cosine(&exact, &theirs));
         agreements += usize::from(argmax(&exact) == argmax(&theirs));
     }
-    eprintln!("{what}: least cosine {least:.5}, same top token {agreements} of {}", texts.len());
-    // A wrong mapping gives cosines near 0 and one text in 32; random weights have many near ties at the top.
-    assert!(least > 0.99, "{what}: cosine {least}");
+    let least = cosines.iter().copied().fold(1., f64::min);
+    let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
+    eprintln!("{what}: cosine {mean:.5}, least {least:.5}, same top token {agreements} of {}", texts.len());
+    // A wrong mapping gives cosines near 0 and one text in 32. Random weights have many near ties at the top, and where an expert
+    // is chosen by one, a rounding chooses another.
+    assert!(mean > 0.995 && least > 0.97, "{what}: cosine {mean}, least {least}");
     assert!(agreements * 8 >= texts.len() * 7, "{what}: {agreements} of {}", texts.len());
 }
 

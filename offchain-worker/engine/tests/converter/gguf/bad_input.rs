@@ -210,8 +210,9 @@ fn gguf_tensor_missing_or_without_a_place_is_named() {
     // Beyond the layers that the metadata claims.
     let error = changed(|file| file.set("llama.block_count", Value::U32(1)));
     assert_says(&error, &["blk.1.", "has no place"]);
+    // One bias stands for all four.
     let error = changed(|file| file.push("blk.0.attn_q.bias", &[16], &[0.; 16], Type::F32));
-    assert_says(&error, &["`attention_bias`"]);
+    assert_says(&error, &["`blk.0.attn_k.bias = model.layers.0.self_attn.k_proj.bias` is missing"]);
 }
 
 #[test]
