@@ -14,6 +14,8 @@ const ALONE = 5;
 const SHORT = 32;
 const CROWD = 100;
 const SLOT_S = 2;
+// A little more than a slot, so that submissions fall anywhere in one.
+const EVERY_S = 2.1;
 const PALLETS = ["jobs", "models", "providers", "slashing", "staking", "verification"];
 
 const sorted = (values) => [...values].sort((a, b) => a - b);
@@ -129,7 +131,7 @@ async function run(node, networkInfo) {
   const jobs = [];
   for (let i = 0; i < CROWD; i++) {
     jobs.push(ask(net, short, nonce++));
-    await new Promise((resolve) => setTimeout(resolve, SLOT_S * 1000));
+    await new Promise((resolve) => setTimeout(resolve, EVERY_S * 1000));
   }
   const crowd = await Promise.all(jobs);
   const starts = crowd.map((j) => j.tokens[0]);
