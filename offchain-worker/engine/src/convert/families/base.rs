@@ -79,7 +79,7 @@ fn unquantized(config: &ConfigFile) -> Result<()> {
 fn head_dim(config: &ConfigFile, hidden: usize, heads: usize) -> Result<usize> {
     let head_dim = match config.optional_size("head_dim", limits::HEAD_DIM)? {
         Some(size) => size,
-        None if hidden % heads == 0 && hidden / heads <= limits::HEAD_DIM as usize => hidden / heads,
+        None if hidden.is_multiple_of(heads) && hidden / heads <= limits::HEAD_DIM as usize => hidden / heads,
         None => {
             return Err(config.problem(
                 "head_dim",
