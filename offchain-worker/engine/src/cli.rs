@@ -9,6 +9,7 @@ use std::{
 };
 
 use assay_engine::{
+    chat::{ChatTemplate, Message},
     convert, demo,
     generate::{generate, Request},
     hex::{parse_digest, Hex},
@@ -63,6 +64,12 @@ struct Generate {
     /// The text to continue; `-` reads it from standard input.
     #[arg(long)]
     prompt: String,
+    /// The prompt is a user's message: the model's chat template makes the text of it.
+    #[arg(long)]
+    chat: bool,
+    /// Instructions before the message of --chat.
+    #[arg(long, value_name = "TEXT", requires = "chat")]
+    system: Option<String>,
     /// Most tokens to generate.
     #[arg(long, default_value_t = 128)]
     max_new_tokens: u32,
@@ -113,8 +120,16 @@ impl Generate {
     fn run(self) -> Result<()> {
         let package = Arc::new(open(&self.package)?);
         let tokenizer = Tokenizer::load(&package)?;
+        let prompt = prompt_text(self.prompt)?;
+        let prompt = if self.chat {
+            let system = self.system.map(|text| Message::new("system", text));
+            let messages: Vec<Message> = system.into_iter().chain([Message::new("user", prompt)]).collect();
+            tokenizer.encode_rendered(&ChatTemplate::load(&package)?.render(&messages)?)?
+        } else {
+            tokenizer.encode(&prompt)?
+        };
         let request = Request {
-            prompt: tokenizer.encode(&prompt_text(self.prompt)?)?.into(),
+            prompt: prompt.into(),
             max_new: self.max_new_tokens,
             sampling: Sampling { temperature: self.temperature, top_k: self.top_k, top_p: self.top_p, seed: self.seed },
             stages: self.stages,
