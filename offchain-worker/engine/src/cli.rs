@@ -9,6 +9,7 @@ use std::{
 };
 
 use assay_engine::{
+    chat::{ChatTemplate, Message},
     convert, demo,
     generate::{generate, Generation, Request},
     hex::{parse_digest, Hex},
@@ -62,6 +63,8 @@ struct Generate {
     package: PathBuf,
     #[command(flatten)]
     prompt: Prompt,
+    #[command(flatten)]
+    chat: Chat,
     /// Most tokens to generate.
     #[arg(long, default_value_t = 128)]
     max_new_tokens: u32,
@@ -106,6 +109,17 @@ struct Prompt {
     ids: Option<Vec<u32>>,
 }
 
+/// How a prompt's text becomes ids.
+#[derive(Debug, Args)]
+struct Chat {
+    /// The prompt is a user's message: the model's chat template makes the text of it.
+    #[arg(long, conflicts_with = "ids")]
+    chat: bool,
+    /// Instructions before the message of --chat.
+    #[arg(long, value_name = "TEXT", requires = "chat")]
+    system: Option<String>,
+}
+
 impl Cli {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
@@ -131,8 +145,13 @@ impl Generate {
             (Some(_), true) => None,
             _ => Some(Tokenizer::load(&package)?),
         };
+        let prompt = match (self.prompt.ids, self.prompt.prompt, &tokenizer) {
+            (Some(ids), ..) => ids,
+            (None, Some(text), Some(tokenizer)) => self.chat.encode(prompt_text(text)?, &package, tokenizer)?,
+            (None, ..) => return Err("give --prompt or --ids".into()),
+        };
         let request = Request {
-            prompt: self.prompt.ids(tokenizer.as_ref())?.into(),
+            prompt: prompt.into(),
             max_new: self.max_new_tokens,
             sampling: Sampling { temperature: self.temperature, top_k: self.top_k, top_p: self.top_p, seed: self.seed },
             stages: self.stages,
@@ -200,14 +219,15 @@ impl Generate {
     }
 }
 
-impl Prompt {
-    /// The prompt's ids; `tokenizer` is there whenever the prompt is text.
-    fn ids(self, tokenizer: Option<&Tokenizer>) -> Result<Vec<u32>> {
-        match (self.ids, self.prompt, tokenizer) {
-            (Some(ids), ..) => Ok(ids),
-            (None, Some(text), Some(tokenizer)) => Ok(tokenizer.encode(&prompt_text(text)?)?),
-            (None, ..) => Err("give --prompt or --ids".into()),
+impl Chat {
+    /// The ids of a prompt: of its text, or of what the model's chat template makes of it.
+    fn encode(self, prompt: String, package: &Package, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
+        if !self.chat {
+            return Ok(tokenizer.encode(&prompt)?);
         }
+        let system = self.system.map(|text| Message::new("system", text));
+        let messages: Vec<Message> = system.into_iter().chain([Message::new("user", prompt)]).collect();
+        Ok(tokenizer.encode_rendered(&ChatTemplate::load(package)?.render(&messages)?)?)
     }
 }
 

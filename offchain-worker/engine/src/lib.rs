@@ -12,11 +12,13 @@
 //! | [`stage`] | the layers of a span over one job, with its commitments; replay |
 //! | [`generate`](mod@generate) | all stages in one process |
 //! | [`tokenizer`] | text to ids and back |
+//! | [`chat`] | messages to text, by the model's template |
 //! | [`convert`](mod@convert) | from a Hugging Face checkpoint to a package |
 //! | [`demo`] | the embedded demo model |
 //! | [`float`] | the float model, the yardstick |
 //! | [`quality`] | perplexity and agreement of the exact engine against it |
 
+pub mod chat;
 pub mod convert;
 pub mod demo;
 mod error;

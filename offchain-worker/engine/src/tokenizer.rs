@@ -71,7 +71,16 @@ impl Tokenizer {
     /// The ids of a text, with the special ids that the tokenizer itself adds (a bos id, for models that were
     /// trained with one).
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        let encoding = self.inner.encode(text, true).map_err(|e| TokenizerError::Encode(e.to_string()))?;
+        self.ids(text, true)
+    }
+
+    /// The ids of a text in which special ids are written out, as a chat template gives it; none are added.
+    pub fn encode_rendered(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        self.ids(text, false)
+    }
+
+    fn ids(&self, text: &str, special: bool) -> Result<Vec<u32>, TokenizerError> {
+        let encoding = self.inner.encode(text, special).map_err(|e| TokenizerError::Encode(e.to_string()))?;
         let ids = encoding.get_ids().to_vec();
         match ids.iter().find(|id| **id >= self.vocab) {
             Some(id) => Err(TokenizerError::Vocabulary { id: *id, vocab: self.vocab }),

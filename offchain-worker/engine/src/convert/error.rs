@@ -135,6 +135,14 @@ pub enum ConvertError {
         /// The reason.
         problem: String,
     },
+    /// The chat template cannot be read.
+    #[error("{}: {problem}", path.display())]
+    ChatTemplate {
+        /// The file that holds it.
+        path: PathBuf,
+        /// The reason, with the line of the template.
+        problem: String,
+    },
     /// The tokenizer can produce ids that the model has no embedding for.
     #[error("{}: token id {id} is outside the model's vocab_size {vocab}; the tokenizer belongs to another model", path.display())]
     Vocabulary {

@@ -4,7 +4,7 @@ use super::{
     config::ConfigFile,
     error::{ConvertError, Result},
 };
-use crate::tokenizer::plain;
+use crate::{chat::ChatTemplate, tokenizer::plain};
 use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer;
 
@@ -74,17 +74,46 @@ impl SourceTokenizer {
     }
 }
 
+/// The special tokens that a template may name.
+const SPECIAL_TOKENS: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
 /// The chat template: `chat_template.jinja`, or the field of `tokenizer_config.json`; empty if there is none.
+///
+/// A package has no `tokenizer_config.json`: the special tokens that the template names are written before it, so that the
+/// header's digest binds them too.
 pub fn chat_template(folder: &Path) -> Result<Vec<u8>> {
-    let jinja = folder.join("chat_template.jinja");
-    if jinja.exists() {
-        return std::fs::read(&jinja).map_err(ConvertError::io(&jinja));
-    }
     let config = folder.join("tokenizer_config.json");
-    if !config.exists() {
-        return Ok(Vec::new());
+    let config = if config.exists() { Some(ConfigFile::read(&config)?) } else { None };
+    let jinja = folder.join("chat_template.jinja");
+    let (path, template) = if jinja.exists() {
+        let template = std::fs::read(&jinja).map_err(ConvertError::io(&jinja))?;
+        (jinja, template)
+    } else {
+        let Some(config) = &config else { return Ok(Vec::new()) };
+        (config.path().to_path_buf(), template_field(config)?)
+    };
+    if template.is_empty() {
+        return Ok(template);
     }
-    let config = ConfigFile::read(&config)?;
+    let mut package = Vec::new();
+    for name in SPECIAL_TOKENS {
+        let named = template.windows(name.len()).any(|window| window == name.as_bytes());
+        if let Some(token) =
+            config.as_ref().filter(|_| named).map(|config| special_token(config, name)).transpose()?.flatten()
+        {
+            // A JSON string is a string of the template language too.
+            package.extend_from_slice(format!("{{%- set {name} = {} -%}}", serde_json::json!(token)).as_bytes());
+        }
+    }
+    package.extend_from_slice(&template);
+    match ChatTemplate::parse(&package) {
+        Ok(_) => Ok(package),
+        Err(error) => Err(ConvertError::ChatTemplate { path, problem: error.to_string() }),
+    }
+}
+
+fn template_field(config: &ConfigFile) -> Result<Vec<u8>> {
     match config.get("chat_template") {
         None => Ok(Vec::new()),
         Some(serde_json::Value::String(template)) => Ok(template.clone().into_bytes()),
@@ -96,5 +125,17 @@ pub fn chat_template(folder: &Path) -> Result<Vec<u8>> {
             .map(|template| template.as_bytes().to_vec())
             .ok_or_else(|| config.problem("chat_template", "the list has no entry \"default\"")),
         Some(_) => Err(config.problem("chat_template", "must be a string or a list of templates")),
+    }
+}
+
+/// The text of a special token, which is a string or an object that holds it.
+fn special_token(config: &ConfigFile, name: &str) -> Result<Option<String>> {
+    match config.get(name) {
+        None => Ok(None),
+        Some(serde_json::Value::String(token)) => Ok(Some(token.clone())),
+        Some(value) => match value["content"].as_str() {
+            Some(token) => Ok(Some(token.into())),
+            None => Err(config.problem(name, "must be a string, or an object with `content`")),
+        },
     }
 }

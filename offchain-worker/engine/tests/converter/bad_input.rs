@@ -281,6 +281,12 @@ fn chat_template_of_wrong_type_is_refused() {
     assert_says(&fixture.error(), &["tokenizer_config.json", "`chat_template`"]);
     fixture.write_file("tokenizer_config.json", r#"{"chat_template": [{"name": "tools", "template": ""}]}"#);
     assert_says(&fixture.error(), &["tokenizer_config.json", "no entry \"default\""]);
+    fixture.write_file("tokenizer_config.json", r#"{"chat_template": "a\n{% if %}"}"#);
+    assert_says(&fixture.error(), &["tokenizer_config.json", "line 2"]);
+    fixture.write_file("tokenizer_config.json", r#"{"chat_template": "{{ bos_token }}", "bos_token": 3}"#);
+    assert_says(&fixture.error(), &["tokenizer_config.json", "`bos_token`"]);
+    fixture.write_file("chat_template.jinja", b"\xff\xfe");
+    assert_says(&fixture.error(), &["chat_template.jinja", "not UTF-8"]);
 }
 
 #[test]

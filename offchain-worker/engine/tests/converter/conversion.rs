@@ -2,10 +2,12 @@
 
 use super::fixture::*;
 use assay_engine::{
+    chat::{ChatTemplate, Message},
     convert::{self, Arguments, Source},
     float::NoObserver,
     package::{Manifest, Package},
     quality::compare,
+    tokenizer::Tokenizer,
 };
 use assay_exact::{header::Flags, layout::Entry, linear::RowScale};
 use safetensors::Dtype;
@@ -137,6 +139,26 @@ fn convert_chat_template_and_generation_config_are_taken_over() {
     let package = Package::open(&fixture.out()).unwrap();
     assert_eq!(package.chat_template(), Some(&b"{{ messages }}"[..]));
     assert_eq!(package.header().eos, [2, 5]);
+}
+
+#[test]
+fn convert_chat_template_renders_with_the_special_tokens_of_the_checkpoint() {
+    let fixture = Fixture::new();
+    fixture.write();
+    let template = "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}{{ eos_token }}{% endfor %}";
+    let config =
+        json!({"chat_template": template, "bos_token": "<s>", "eos_token": {"content": "\"</s>\""}, "pad_token": "x"});
+    fixture.write_file("tokenizer_config.json", config.to_string());
+    fixture.convert().unwrap();
+    let package = Package::open(&fixture.out()).unwrap();
+    // Only those that it names.
+    let bytes = package.chat_template().unwrap();
+    assert!(bytes.ends_with(template.as_bytes()) && !bytes.windows(9).any(|window| window == b"pad_token"));
+    let chat = ChatTemplate::load(&package).unwrap();
+    let text = chat.render(&[Message::new("system", "a"), Message::new("user", "b")]).unwrap();
+    assert_eq!(text, "<s>system: a\"</s>\"user: b\"</s>\"");
+    let tokenizer = Tokenizer::load(&package).unwrap();
+    assert_eq!(tokenizer.encode_rendered("b a").unwrap(), [3, 2]);
 }
 
 #[test]

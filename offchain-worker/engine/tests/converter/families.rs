@@ -5,12 +5,12 @@ use super::{
     support::reference::{Reference, Roots},
 };
 use assay_engine::{
-    convert::Source,
-    float::NoObserver,
+    convert::{self, Source},
+    float::{NoObserver, Observer, Site},
     generate::{generate, Request},
     kernels::Backend,
     package::Package,
-    quality::{compare, ExactScorer},
+    quality::{compare, ExactScorer, QualityReport},
     stage::{even_spans, replay, Control, Setup, StageSpec},
     Sampling,
 };
@@ -25,6 +25,9 @@ use candle_transformers::models::{gemma2, gemma3, llama, mistral, mixtral, qwen2
 use serde::de::DeserializeOwned;
 use serde_json::{json, Value};
 use std::{ops::ControlFlow, sync::Arc};
+
+/// Of every sparse fixture.
+const EXPERTS_PER_TOKEN: usize = 2;
 
 /// Logits of the last position of `ids`, by candle's model.
 fn candle(fixture: &Fixture, ids: &[u32]) -> Vec<f32> {
@@ -76,17 +79,33 @@ fn candle(fixture: &Fixture, ids: &[u32]) -> Vec<f32> {
     logits().unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// Logits of the last position, by the float graph.
-fn float(source: &Source, ids: &[u32]) -> Vec<f32> {
-    let mut last = Vec::new();
+/// How near the float router came to choosing another expert: the least distance between the last logit chosen and the
+/// first one not chosen.
+struct RouterGap(f32);
+
+impl Observer for RouterGap {
+    fn observe(&mut self, _: usize, site: Site, activation: &Tensor) -> Result<()> {
+        if site == Site::Router {
+            for mut logits in activation.to_vec2::<f32>()? {
+                logits.sort_by(|a, b| b.total_cmp(a));
+                self.0 = self.0.min(logits[EXPERTS_PER_TOKEN - 1] - logits[EXPERTS_PER_TOKEN]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Logits of the last position by the float graph, and whether no router was near a tie.
+fn float(source: &Source, ids: &[u32]) -> (Vec<f32>, bool) {
+    let (mut last, mut gap) = (Vec::new(), RouterGap(f32::INFINITY));
     source
         .float()
-        .forward(&[ids.to_vec()], &mut NoObserver, |_, logits| {
+        .forward(&[ids.to_vec()], &mut gap, |_, logits| {
             last = logits.get(ids.len() - 1)?.to_vec1::<f32>()?;
             Ok(())
         })
         .unwrap();
-    last
+    (last, gap.0 > 0.002)
 }
 
 /// Texts of the lengths that candle's model can be compared at.
@@ -106,41 +125,47 @@ fn argmax(row: &[f32]) -> usize {
     (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap()
 }
 
-/// The float graph gives candle's logits, the exact engine nearly.
+/// The float graph gives candle's logits, and so does the exact engine if weights need no rounding.
 #[track_caller]
-fn assert_follows_candle(fixture: &Fixture, what: &str) {
+fn assert_follows_candle(mut fixture: Fixture, what: &str) {
+    fixture.round_to_int8();
+    let fixture = &fixture;
     fixture.write();
     fixture.convert().unwrap();
     let source = Source::open(fixture.folder()).unwrap();
     let package = Package::open(&fixture.out()).unwrap();
     let exact = ExactScorer::new(&package, Backend::detect(), 1).unwrap();
     let texts = texts(fixture, &source);
-    let (mut agreements, mut cosines) = (0, Vec::new());
+    let (mut compared, mut agreements, mut least) = (0, 0, 1f64);
     for ids in &texts {
         let theirs = candle(fixture, ids);
-        for (ours, theirs) in float(&source, ids).iter().zip(&theirs) {
+        let (ours, decided) = float(&source, ids);
+        for (ours, theirs) in ours.iter().zip(&theirs) {
             assert!((ours - theirs).abs() < 1e-3 * theirs.abs().max(1.), "{what}: {ours} {theirs}");
         }
+        // Where two experts nearly tie, rounding may choose the other one: another function for that token.
+        if !decided {
+            continue;
+        }
+        compared += 1;
         let exact = exact.logits(ids).unwrap();
         let cap = package.header().final_cap();
         let last = exact[exact.len() - VOCAB..].iter().map(|logit| cap.map_or(*logit, |cap| cap.apply(*logit)));
         let exact: Vec<f32> = last.map(|logit| logit as f32 / 65536.).collect();
-        cosines.push(cosine(&exact, &theirs));
+        least = least.min(cosine(&exact, &theirs));
         agreements += usize::from(argmax(&exact) == argmax(&theirs));
     }
-    let least = cosines.iter().copied().fold(1., f64::min);
-    let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
-    eprintln!("{what}: cosine {mean:.5}, least {least:.5}, same top token {agreements} of {}", texts.len());
-    // A wrong mapping gives cosines near 0 and one text in 32. Random weights have many near ties at the top, and where an expert
-    // is chosen by one, a rounding chooses another.
-    assert!(mean > 0.995 && least > 0.97, "{what}: cosine {mean}, least {least}");
-    assert!(agreements * 8 >= texts.len() * 7, "{what}: {agreements} of {}", texts.len());
+    eprintln!("{what}: least cosine {least:.5}, same top token {agreements} of {compared}");
+    // A wrong mapping gives cosines near 0 and one text in 32.
+    assert!(compared >= 32, "{what}: {compared} texts");
+    assert!(least > 0.9999, "{what}: cosine {least}");
+    assert!(agreements + 1 >= compared, "{what}: {agreements} of {compared}");
 }
 
 #[test]
 fn convert_each_family_follows_candle_transformers() {
     for architecture in ARCHITECTURES {
-        assert_follows_candle(&Fixture::of(architecture), architecture);
+        assert_follows_candle(Fixture::of(architecture), architecture);
     }
 }
 
@@ -150,12 +175,12 @@ fn convert_untied_and_variants_follow_candle_transformers() {
     llama3.untie();
     llama3.config["rope_scaling"] = json!({"rope_type": "llama3", "factor": 8., "low_freq_factor": 1.,
                                            "high_freq_factor": 4., "original_max_position_embeddings": 32});
-    assert_follows_candle(&llama3, "Llama 3");
+    assert_follows_candle(llama3, "Llama 3");
 
     let mut qwen2 = Fixture::of("Qwen2ForCausalLM");
     qwen2.config["use_sliding_window"] = json!(true);
     qwen2.config["max_window_layers"] = json!(0);
-    assert_follows_candle(&qwen2, "Qwen2 with windows");
+    assert_follows_candle(qwen2, "Qwen2 with windows");
 
     let mut qwen3 = Fixture::of("Qwen3ForCausalLM");
     qwen3.config["attention_bias"] = json!(true);
@@ -164,19 +189,19 @@ fn convert_untied_and_variants_follow_candle_transformers() {
     {
         qwen3.add_bias(&format!("self_attn.{module}_proj"), size);
     }
-    assert_follows_candle(&qwen3, "Qwen3 with biases");
+    assert_follows_candle(qwen3, "Qwen3 with biases");
 
     let mut moe = Fixture::of("Qwen3MoeForCausalLM");
     moe.config["norm_topk_prob"] = json!(false);
-    assert_follows_candle(&moe, "Qwen3 MoE over all experts");
+    assert_follows_candle(moe, "Qwen3 MoE over all experts");
 
     let mut mixtral = Fixture::of("MixtralForCausalLM");
     mixtral.config["sliding_window"] = json!(WINDOW);
-    assert_follows_candle(&mixtral, "Mixtral with windows");
+    assert_follows_candle(mixtral, "Mixtral with windows");
 
     let mut gelu = Fixture::of("Qwen2ForCausalLM");
     gelu.config["hidden_act"] = json!("gelu");
-    assert_follows_candle(&gelu, "Qwen2 with GELU");
+    assert_follows_candle(gelu, "Qwen2 with GELU");
 }
 
 #[test]
@@ -192,7 +217,7 @@ fn convert_query_scalar_of_gemma_is_the_inverse_square_of_the_query_scale() {
     halved.write();
     let source = Source::open(scaled.folder()).unwrap();
     for ids in texts(&scaled, &source) {
-        for (ours, theirs) in float(&source, &ids).iter().zip(candle(&halved, &ids)) {
+        for (ours, theirs) in float(&source, &ids).0.iter().zip(candle(&halved, &ids)) {
             assert!((ours - theirs).abs() < 1e-3, "{ours} {theirs}");
         }
     }
@@ -320,15 +345,18 @@ fn generate_each_family_equals_the_reference() {
 }
 
 #[test]
-fn compare_each_family_keeps_the_perplexity_of_the_float_graph() {
+fn report_of_each_family_keeps_the_perplexity_of_the_float_graph() {
     for architecture in ARCHITECTURES {
         let fixture = Fixture::of(architecture);
         fixture.write();
-        fixture.convert().unwrap();
         let source = Source::open(fixture.folder()).unwrap();
-        let package = Package::open(&fixture.out()).unwrap();
-        let agreement = compare(&source, &package, &text(400), 6, CONTEXT, &mut NoObserver).unwrap();
+        let conversion = convert::convert(&source, &fixture.out(), &text(600), &mut |_| {}).unwrap();
+        let report = QualityReport::measure(&source, &conversion, &fixture.out(), &text(400)).unwrap();
+        let agreement = &report.agreement;
         eprintln!("{architecture}: {agreement:?}");
+        assert_eq!((report.architecture, report.layers.len()), (architecture, LAYERS));
+        assert!(report.saturation.iter().all(|layer| layer.clipped == 0 && layer.seen > 0), "{report:?}");
+        // Random weights are harder to round than trained ones, and their logits closer together.
         assert!(agreement.perplexity_change.abs() < 0.02, "{architecture}: {agreement:?}");
         assert!(agreement.top1_agreement > 0.9, "{architecture}: {agreement:?}");
     }
@@ -360,7 +388,7 @@ fn convert_llama_with_biases_follows_the_float_graph_and_zero_biases_change_noth
     let plain = Fixture::new();
     plain.write();
     let ids: Vec<u32> = (0..30).map(|i| 2 + i * 11 % 26).collect();
-    let logits = |fixture: &Fixture| float(&Source::open(fixture.folder()).unwrap(), &ids);
+    let logits = |fixture: &Fixture| float(&Source::open(fixture.folder()).unwrap(), &ids).0;
     let zero = biased(|_| 0.);
     assert_eq!(logits(&zero), logits(&plain));
     let some = biased(|value| value);
