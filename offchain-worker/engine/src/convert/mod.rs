@@ -6,6 +6,8 @@
 //! tokenizer.json ─────────┘                                                   └─ QualityReport
 //! ```
 //!
+//! Encoders have a path of their own, [`encoder`], over the same readers and quantizers.
+//!
 //! The same checkpoint and calibration text give the same package on any machine. Weights, gains and tables come from
 //! operations that IEEE 754 or `libm` fix to the bit; the census of activation ranges is ordinary float arithmetic, but
 //! enters only through powers of two ([`Calibration::margin`] says how far from the next). Sections are those of
@@ -16,6 +18,7 @@ mod census;
 mod checkpoint;
 mod cli;
 mod config;
+pub mod encoder;
 mod error;
 mod families;
 mod parts;

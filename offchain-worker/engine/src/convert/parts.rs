@@ -20,7 +20,7 @@ pub fn scales(checkpoint: &Checkpoint, tensor: &str, shape: [usize; 2]) -> Resul
 }
 
 /// Weights, row-major, and packed row scales.
-fn quantized(checkpoint: &Checkpoint, tensor: &str, shape: [usize; 2]) -> Result<(Vec<i8>, Vec<u32>)> {
+pub(super) fn quantized(checkpoint: &Checkpoint, tensor: &str, shape: [usize; 2]) -> Result<(Vec<i8>, Vec<u32>)> {
     // Before the allocation: a shape from config.json alone is not to be trusted.
     checkpoint.check(tensor, &shape)?;
     let [rows, columns] = shape;
@@ -44,7 +44,7 @@ pub fn norm(checkpoint: &Checkpoint, tensor: &str, n: usize, eps: f64, f: u32) -
 }
 
 /// Blames the largest value of the row.
-fn too_large(checkpoint: &Checkpoint, tensor: &str, index: usize, row: &[f32]) -> ConvertError {
+pub(super) fn too_large(checkpoint: &Checkpoint, tensor: &str, index: usize, row: &[f32]) -> ConvertError {
     let (column, value) =
         row.iter().copied().enumerate().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).unwrap_or_default();
     ConvertError::WeightValue {

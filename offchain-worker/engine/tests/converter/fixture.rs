@@ -178,7 +178,7 @@ pub fn text(words: usize) -> String {
     (0..words).map(letter).collect()
 }
 
-fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) {
+pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) {
     let bytes: Vec<(&String, &Tensor, Vec<u8>)> =
         tensors.iter().map(|(name, tensor)| (name, tensor, tensor.bytes())).collect();
     let views = bytes.iter().map(|(name, tensor, bytes)| {
@@ -201,7 +201,7 @@ impl Tensor {
 }
 
 /// A linear congruential generator: the fixture must be the same everywhere.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -210,7 +210,7 @@ impl Random {
     }
 
     /// Uniform values in [-0.5, 0.5); vectors are norms, around 1.
-    fn tensor(&mut self, shape: Vec<usize>) -> Tensor {
+    pub fn tensor(&mut self, shape: Vec<usize>) -> Tensor {
         let centre = if shape.len() == 1 { 1. } else { 0. };
         let values =
             (0..shape.iter().product()).map(|_| centre + (self.next() % 65536) as f32 / 65536. - 0.5).collect();

@@ -1,6 +1,7 @@
 //! The converter from outside: what it makes of good checkpoints, and what it says about bad ones.
 
 mod bad_input;
+mod bert;
 mod conversion;
 mod demo;
 mod fixture;

@@ -1,6 +1,7 @@
 //! Model families: one small file each, mapping a Hugging Face `config.json` and its tensor names onto the graph of
 //! `docs/exact.md`. To add one, write its file and name it in [`FAMILIES`].
 
+pub(super) mod bert;
 mod llama;
 
 use super::{
@@ -103,7 +104,7 @@ impl Family {
         FAMILIES.iter().find(|family| found == [family.architecture]).ok_or_else(|| ConvertError::Architecture {
             path: config.path().into(),
             found: format!("[{}]", found.join(", ")),
-            supported: FAMILIES.iter().map(|family| family.architecture).collect(),
+            supported: FAMILIES.iter().map(|family| family.architecture).chain(bert::ARCHITECTURES).collect(),
         })
     }
 
