@@ -16,6 +16,8 @@ SELECTION := --workspace --bins --tests --profile $(PROFILE)
 UNDER_TEST := $(SELECTION) --features assay-node/faults
 # The interpreter that Debian's numpy belongs to.
 PYTHON ?= /usr/bin/python3
+# The encoder on real weights, fetched for its test (84 MB). `MINILM=skip` leaves that test out, and says so.
+MINILM ?= fetch
 # What the set-up found out about the machine.
 CARGO = . "$(ASSAY_CACHE)/env"; cargo
 
@@ -37,8 +39,13 @@ build: setup ## Build the node, the command lines and the tests
 test: setup ## Run the tests: unit and integration, networks of four nodes, the twin, format and lints
 	$(call step,Build for tests (the first time about 30 minutes on two cores))
 	@$(CARGO) build --locked $(UNDER_TEST)
+ifeq ($(MINILM),skip)
+	$(call step,Tests (MINILM=skip: the encoder is not tested on real weights))
+	@unset ASSAY_MINILM; $(CARGO) test --locked $(UNDER_TEST) --no-fail-fast
+else
 	$(call step,Tests)
-	@$(CARGO) test --locked $(UNDER_TEST) --no-fail-fast
+	@ASSAY_MINILM="$$(scripts/minilm.sh)"; export ASSAY_MINILM; $(CARGO) test --locked $(UNDER_TEST) --no-fail-fast
+endif
 	@$(CARGO) test --locked --workspace --doc --profile $(PROFILE) --features assay-node/faults
 	$(call step,Multi-node tests)
 	@zombienet/run.sh "$(BIN)/assay-node"

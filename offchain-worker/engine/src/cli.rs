@@ -1,5 +1,7 @@
 //! The command line.
 
+mod embed;
+
 use std::{
     error::Error,
     io::{IsTerminal, Read, Write},
@@ -19,7 +21,7 @@ use assay_engine::{
     tokenizer::Tokenizer,
     Sampling,
 };
-use assay_exact::hash::Digest;
+use assay_exact::{hash::Digest, header::Kind};
 use clap::{Args, Parser, Subcommand};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -36,6 +38,8 @@ pub struct Cli {
 enum Command {
     /// Generate text.
     Generate(Generate),
+    /// Turn texts into vectors.
+    Embed(embed::Embed),
     /// Show what a package is.
     Inspect {
         /// Package directory or archive, or `demo`.
@@ -125,6 +129,7 @@ impl Cli {
     pub fn run(self) -> Result<()> {
         match self.command {
             Command::Generate(arguments) => arguments.run(),
+            Command::Embed(arguments) => arguments.run(),
             Command::Inspect { package, entries } => inspect(&open(&package)?, entries),
             Command::Verify { package, root } => {
                 let package = open(&package)?;
@@ -273,6 +278,9 @@ fn inspect(package: &Package, entries: bool) -> Result<()> {
     println!("kind          {:?}, {:?} norms, {:?}", h.kind, h.placement, h.activation);
     println!("layers        {} of width {}, MLP {}", h.layers, h.d, h.hidden);
     println!("attention     {} heads over {} kv heads of {}", h.query_heads, h.kv_heads, h.head_dim);
+    if h.kind == Kind::Encoder {
+        println!("pooling       {:?}", h.pool);
+    }
     println!("rope          {} tables, {} entries rotated", h.rope_tables, h.rot);
     println!("experts       {} ({} per token)", h.experts, h.experts_per_token);
     println!("vocabulary    {} ids, eos {:?}", h.vocab, h.eos);

@@ -22,9 +22,12 @@ pub enum EngineError {
     /// The sampling parameters.
     #[error(transparent)]
     Sampling(#[from] SamplingError),
-    /// The model is well-formed but needs what this engine does not compute.
-    #[error("this engine does not run {0}; use a model without it, or a newer engine")]
-    Unsupported(&'static str),
+    /// A decoder's operation was asked of an encoder.
+    #[error("the model is an encoder (kind 1): it turns a text into a vector and generates nothing; use `embed`")]
+    NotADecoder,
+    /// An encoder's operation was asked of a decoder.
+    #[error("the model is a decoder (kind 0): it generates text and gives no vector; use `generate`")]
+    NotAnEncoder,
     /// Threads could not be started.
     #[error("cannot start worker threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -41,6 +44,14 @@ pub enum EngineError {
         prompt: u64,
         /// Most tokens to generate.
         max_new: u32,
+        /// The model's positions.
+        context: u32,
+    },
+    /// A text that an encoder cannot read at once.
+    #[error("the text has {tokens} tokens and the model reads {context}; shorten it, or truncate it")]
+    TextLength {
+        /// Its tokens, special ones included.
+        tokens: usize,
         /// The model's positions.
         context: u32,
     },

@@ -8,9 +8,10 @@
 //! | [`package`] | packages on disk or in the binary: reading, checking, writing |
 //! | [`kernels`] | the ops over slices: scalar reference, AVX2, AVX-512; division over threads |
 //! | [`ops`] | the ops over candle tensors |
-//! | `model` | the decoder, layer by layer, and its cache |
+//! | `model` | the transformer, layer by layer, and its cache |
 //! | [`stage`] | the layers of a span over one job, with its commitments; replay |
 //! | [`generate`](mod@generate) | all stages in one process |
+//! | [`embed`] | all stages of an encoder in one process: from a text to its vector |
 //! | [`tokenizer`] | text to ids and back |
 //! | [`chat`] | messages to text, by the model's template |
 //! | [`convert`](mod@convert) | from a Hugging Face checkpoint to a package |
@@ -21,6 +22,7 @@
 pub mod chat;
 pub mod convert;
 pub mod demo;
+pub mod embed;
 mod error;
 pub mod float;
 pub mod generate;

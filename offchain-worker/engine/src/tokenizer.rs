@@ -68,6 +68,16 @@ impl Tokenizer {
         Ok(Self { inner, vocab: package.header().vocab })
     }
 
+    /// The same tokenizer, which cuts what a text has beyond `length` ids off at its end. The special ids that it
+    /// adds count, and stay.
+    pub fn truncating(mut self, length: usize) -> Result<Self, TokenizerError> {
+        let truncation = tokenizers::TruncationParams { max_length: length, ..Default::default() };
+        match self.inner.with_truncation(Some(truncation)) {
+            Ok(_) => Ok(self),
+            Err(error) => Err(TokenizerError::Encode(error.to_string())),
+        }
+    }
+
     /// The ids of a text, with the special ids that the tokenizer itself adds (a bos id, for models that were
     /// trained with one).
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {

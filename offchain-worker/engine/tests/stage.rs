@@ -24,7 +24,7 @@ use assay_engine::{
 use assay_exact::{
     commit::ids_root,
     hash::Blake2b,
-    header::{Flags, Header, Kind, Placement, Pool},
+    header::{Flags, Header, Placement},
 };
 use proptest::prelude::*;
 use support::{
@@ -375,14 +375,6 @@ fn generate_with_experts_equals_the_reference() {
     let flags = sparse.flags.with(Flags::ROUTER_OVER_ALL).with(Flags::MLP_BIAS).with(Flags::UNGATED);
     let all = Header { experts_per_token: 5, flags, placement: Placement::Sandwich, ..sparse };
     compare_with_reference(all, 21, 20, 6, Sampling::GREEDY);
-}
-
-#[test]
-fn open_of_an_encoder_names_the_reason() {
-    let encoder = Header { kind: Kind::Encoder, pool: Pool::Mean, eos: vec![], flags: Flags(0), layers: 1, ..llama() };
-    let (_directory, package) = package(encoder, 19);
-    let error = Stage::open(&package, spec(&package, &[1], 1, Sampling::GREEDY), &Setup::default()).unwrap_err();
-    assert!(matches!(error, EngineError::Unsupported(what) if what.contains("encoders")), "{error}");
 }
 
 #[test]

@@ -48,12 +48,52 @@ pub struct Calibration {
     pub margin: f64,
 }
 
+/// What of a model's graph its formats depend on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    /// Where the norms stand.
+    pub placement: Placement,
+    /// Soft-cap of the attention scores.
+    pub attention_cap: Option<f64>,
+    /// Soft-cap of the logits.
+    pub final_cap: Option<f64>,
+    /// One entry per layer.
+    pub layers: Vec<LayerGraph>,
+}
+
+/// The same of one layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LayerGraph {
+    /// The factor on `q . k`.
+    pub score_scale: f64,
+    /// Keys that a position sees, itself included; `None` for all.
+    pub window: Option<usize>,
+    /// Index of its rotary table; `None` if nothing rotates.
+    pub rope: Option<usize>,
+}
+
+impl From<&DecoderPlan> for Graph {
+    fn from(plan: &DecoderPlan) -> Self {
+        let layers = plan.layers.iter().enumerate().map(|(index, layer)| LayerGraph {
+            score_scale: plan.layer_score_scale(index),
+            window: layer.window,
+            rope: Some(layer.rope),
+        });
+        Self {
+            placement: plan.placement,
+            attention_cap: plan.attention_cap,
+            final_cap: plan.final_cap,
+            layers: layers.collect(),
+        }
+    }
+}
+
 impl Calibration {
-    /// Chooses the formats of the model of `plan`.
-    pub fn from_census(census: &Census, plan: &DecoderPlan) -> Result<Self> {
+    /// Chooses the formats of the model of `graph`, which has as many layers as the census.
+    pub fn from_census(census: &Census, graph: &Graph) -> Result<Self> {
         let mut margin = f64::INFINITY;
         let last = census.layers.len().saturating_sub(1);
-        let residual = census.residual(plan.placement != Placement::Sandwich);
+        let residual = census.residual(graph.placement != Placement::Sandwich);
         let (coarsest, finest) = limits::STREAM_FRACTION;
         let f_h = -exponent(residual, 2f64.powi(31), -(finest as i32), &mut margin);
         let f_h = u32::try_from(f_h)
@@ -63,12 +103,13 @@ impl Calibration {
         let layers = census
             .layers
             .iter()
+            .zip(&graph.layers)
             .enumerate()
-            .map(|(layer, ranges)| layer_statics(layer, ranges, f_h, plan, &mut margin))
+            .map(|(layer, (ranges, own))| layer_statics(layer, ranges, f_h, graph, own, &mut margin))
             .collect::<Result<_>>()?;
         check_q16(last, Site::Logits, census.logits)?;
         // Caps were bounded when config.json was read, so that each of these fits.
-        let final_cap = match plan.final_cap {
+        let final_cap = match graph.final_cap {
             None => FinalCap { c: 0, sigma: 0, cap: 0 },
             Some(cap) => {
                 let (c, sigma) = scale(2. / cap).ok_or_else(|| too_large(last, Site::Logits, cap, Q16_LIMIT))?;
@@ -90,7 +131,8 @@ fn layer_statics(
     layer: usize,
     ranges: &LayerRanges,
     f_h: u32,
-    plan: &DecoderPlan,
+    graph: &Graph,
+    own: &LayerGraph,
     margin: &mut f64,
 ) -> Result<LayerStatics> {
     for (site, max) in [
@@ -114,7 +156,7 @@ fn layer_statics(
     if e_v > limit {
         return Err(too_large(layer, Site::Value, ranges.value, libm::scalbn(I16_MAX, limit)));
     }
-    let mut output = |site: Site, max: f64| match plan.placement {
+    let mut output = |site: Site, max: f64| match graph.placement {
         Placement::Sandwich => match -exponent(max, 2f64.powi(31), FINEST_OUTPUT, margin) {
             f if f >= -limit => Ok(f),
             _ => Err(too_large(layer, site, max, libm::scalbn(1., 31 + limit))),
@@ -125,20 +167,18 @@ fn layer_statics(
     let f_d = output(Site::MlpOutput, ranges.mlp_output)?;
     let group = e_q.len() / e_k.len();
     let sigma = |e: i32| (ROTATED_BITS + e) as u32;
-    let score_scale = plan.layer_score_scale(layer);
     let query_heads = e_q
         .iter()
         .enumerate()
         .map(|(head, e_q)| {
-            let scale = head_scale(e_q + e_k[head / group], score_scale, plan.attention_cap)
+            let scale = head_scale(e_q + e_k[head / group], own.score_scale, graph.attention_cap)
                 .ok_or_else(|| too_large(layer, Site::Query, ranges.query_heads[head], Q16_LIMIT))?;
             Ok(QueryHead { sigma: sigma(*e_q), scale })
         })
         .collect::<Result<_>>()?;
-    let layer_plan = plan.layers.get(layer).copied().unwrap_or_default();
     Ok(LayerStatics {
-        window: layer_plan.window.unwrap_or(0) as u32,
-        rope_table: Some(layer_plan.rope as u32),
+        window: own.window.unwrap_or(0) as u32,
+        rope_table: own.rope.map(|table| table as u32),
         e_v,
         f_o,
         f_d,
@@ -326,7 +366,7 @@ mod tests {
 
     #[test]
     fn from_census_formats_obey_section_10() {
-        let calibration = Calibration::from_census(&census(), &plan()).unwrap();
+        let calibration = Calibration::from_census(&census(), &Graph::from(&plan())).unwrap();
         // 30 * 4 < 2^31 * 2^-20
         assert_eq!(calibration.f_h, 20);
         let layer = &calibration.layers[0];
@@ -353,7 +393,7 @@ mod tests {
         plan.layers[1].window = Some(17);
         let mut census = census();
         census.layers[1].mlp_output = 1e4;
-        let calibration = Calibration::from_census(&census, &plan).unwrap();
+        let calibration = Calibration::from_census(&census, &Graph::from(&plan)).unwrap();
         let [first, second] = &calibration.layers[..] else { panic!("two layers") };
         assert_eq!((first.window, second.window), (0, 17));
         // 30 * 4 <= 2^7, 10 * 4 <= 2^6, 1e4 * 4 <= 2^16
@@ -383,7 +423,7 @@ mod tests {
         ] {
             let mut census = census();
             poison(&mut census);
-            let error = Calibration::from_census(&census, &plan()).unwrap_err().to_string();
+            let error = Calibration::from_census(&census, &Graph::from(&plan())).unwrap_err().to_string();
             assert!(error.starts_with(&format!("layer 1: {site} reaches")), "{error}");
         }
     }

@@ -1,6 +1,6 @@
 //! The command line of the converter.
 
-use super::{convert, error::ConvertError, Result, Source};
+use super::{convert, encoder, error::ConvertError, Result, Source};
 use crate::{
     hex::Hex,
     package::archive,
@@ -39,28 +39,48 @@ pub struct Arguments {
 
 /// Runs `convert`. Progress goes to standard error, the model root to standard output.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if encoder::is_encoder(&arguments.source)? {
+        return encoder::run(arguments);
+    }
     let source = Source::open_with(&arguments.source, arguments.tokenizer.as_deref())?;
-    let text = match &arguments.calibration {
-        Some(path) => read_text(path)?,
-        None => text::calibration().to_string(),
-    };
+    let text = calibration_text(arguments)?;
     let mut progress = |step: &str| eprintln!("{step}");
     let conversion = convert(&source, &arguments.out, &text, &mut progress)?;
+    pack(arguments, &mut progress)?;
+    if arguments.report {
+        progress("scoring the package against the float model");
+        let report = QualityReport::measure(&source, &conversion, &arguments.out, text::evaluation())?;
+        write_report(&arguments.out, &report.to_json()?, &report.to_string())?;
+        eprint!("{report}");
+    }
+    println!("{}", Hex(&conversion.model_root));
+    Ok(())
+}
+
+/// The file of `--calibration`, or the bundled text.
+pub(super) fn calibration_text(arguments: &Arguments) -> Result<String> {
+    match &arguments.calibration {
+        Some(path) => read_text(path),
+        None => Ok(text::calibration().to_string()),
+    }
+}
+
+/// The archive, if it is asked for.
+pub(super) fn pack(arguments: &Arguments, progress: &mut dyn FnMut(&str)) -> Result<()> {
     if let Some(path) = &arguments.archive {
         progress("writing the archive");
         let file = File::create(path).map_err(ConvertError::io(path))?;
         archive::pack(&arguments.out, BufWriter::new(file))?;
     }
-    if arguments.report {
-        progress("scoring the package against the float model");
-        let report = QualityReport::measure(&source, &conversion, &arguments.out, text::evaluation())?;
-        for (extension, text) in [("quality.json", report.to_json()?), ("quality.txt", report.to_string())] {
-            let path = beside(&arguments.out, extension);
-            std::fs::write(&path, text).map_err(ConvertError::io(&path))?;
-        }
-        eprint!("{report}");
+    Ok(())
+}
+
+/// The report's two files beside the package.
+pub(super) fn write_report(out: &Path, json: &str, text: &str) -> Result<()> {
+    for (extension, content) in [("quality.json", json), ("quality.txt", text)] {
+        let path = beside(out, extension);
+        std::fs::write(&path, content).map_err(ConvertError::io(&path))?;
     }
-    println!("{}", Hex(&conversion.model_root));
     Ok(())
 }
 

@@ -54,7 +54,12 @@ pub struct Folding {
 impl Folding {
     /// Nothing folded.
     pub fn identity(plan: &DecoderPlan) -> Self {
-        Self { layers: vec![LayerFolding::default(); plan.layers.len()], margin: f64::INFINITY }
+        Self::none(plan.layers.len())
+    }
+
+    /// The same, for a model of so many layers.
+    pub fn none(layers: usize) -> Self {
+        Self { layers: vec![LayerFolding::default(); layers], margin: f64::INFINITY }
     }
 
     /// What the profile says helps. Reads the weights of layers with outliers.

@@ -7,6 +7,8 @@
 //! ```
 //! A GGUF file gives the same three (`gguf`).
 //!
+//! Encoders have a path of their own, [`encoder`], over the same readers and quantizers.
+//!
 //! The same checkpoint and calibration text give the same package on any machine. Weights, gains and tables come from
 //! operations that IEEE 754 or `libm` fix to the bit; the census of activation ranges is ordinary float arithmetic, but
 //! enters only through powers of two ([`Calibration::margin`] says how far from the next). Sections are those of
@@ -17,6 +19,7 @@ mod census;
 mod checkpoint;
 mod cli;
 mod config;
+pub mod encoder;
 mod error;
 mod families;
 mod fold;
@@ -30,7 +33,7 @@ mod source;
 mod tokenizer;
 mod weights;
 
-pub use calibrate::{Calibration, LayerSaturation, SaturationCount, HEADROOM};
+pub use calibrate::{Calibration, Graph, LayerGraph, LayerSaturation, SaturationCount, HEADROOM};
 pub use census::{Census, LayerRanges};
 pub use checkpoint::Checkpoint;
 pub use cli::{run, Arguments};
@@ -82,7 +85,7 @@ pub fn convert(source: &Source, out: &Path, calibration: &str, progress: &mut dy
         census = folded.census(&windows)?.0;
         &folded
     };
-    let mut calibration = Calibration::from_census(&census, source.plan())?;
+    let mut calibration = Calibration::from_census(&census, &Graph::from(source.plan()))?;
     calibration.margin = calibration.margin.min(folding.margin);
 
     let header = source.header(&calibration);

@@ -31,7 +31,7 @@ pub fn scales(weights: &Weights, tensor: &str, shape: [usize; 2]) -> Result<Vec<
 }
 
 /// Weights, row-major, and packed row scales times `scale`, which does not enter the weights.
-fn quantized(weights: &Weights, tensor: &str, shape: [usize; 2], scale: f64) -> Result<(Vec<i8>, Vec<u32>)> {
+pub(super) fn quantized(weights: &Weights, tensor: &str, shape: [usize; 2], scale: f64) -> Result<(Vec<i8>, Vec<u32>)> {
     // Before the allocation: a shape from config.json alone is not to be trusted.
     weights.check(tensor, &shape)?;
     let [rows, columns] = shape;
@@ -57,7 +57,7 @@ pub fn norm(weights: &Weights, tensor: &str, n: usize, eps: f64, f: i32) -> Resu
 }
 
 /// Blames the largest value of the row.
-fn too_large(weights: &Weights, tensor: &str, index: usize, row: &[f32]) -> ConvertError {
+pub(super) fn too_large(weights: &Weights, tensor: &str, index: usize, row: &[f32]) -> ConvertError {
     let (column, value) =
         row.iter().copied().enumerate().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).unwrap_or_default();
     ConvertError::WeightValue {

@@ -35,7 +35,7 @@ impl SourceTokenizer {
         }
     }
 
-    fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+    pub(super) fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
         let encoding = self
             .tokenizer
             .encode_fast(text, special)

@@ -88,6 +88,13 @@ fn factors(exponents: &[i32]) -> Vec<f32> {
     exponents.iter().map(|e| libm::scalbnf(1., *e)).collect()
 }
 
+/// As they are stored.
+impl From<Checkpoint> for Weights {
+    fn from(checkpoint: Checkpoint) -> Self {
+        Self::new(checkpoint, BTreeMap::new())
+    }
+}
+
 /// The float reference reads its weights through candle's `VarBuilder`: vectors and matrices.
 impl candle_nn::var_builder::SimpleBackend for Weights {
     fn get(

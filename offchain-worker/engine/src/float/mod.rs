@@ -3,6 +3,7 @@
 //! Used by the converter for its census of activation ranges and by the quality report for perplexity. Nothing here is
 //! part of consensus.
 
+pub mod bert;
 mod decoder;
 mod mlp;
 mod observe;

@@ -1,5 +1,7 @@
 //! Grouped-query attention over the cache (sections 6 and 7).
 
+use std::ops::Range;
+
 use assay_exact::{
     attention::{causal_keys, finish_attention, OUTPUT_EXPONENT},
     header::{Flags, Header},
@@ -10,7 +12,7 @@ use assay_exact::{
 };
 
 use super::{
-    buffers::AttentionScratch,
+    buffers::{A15Rows, AttentionScratch},
     cache::{KvHead, LayerCache},
     fit, Buffers, Executor,
 };
@@ -40,6 +42,36 @@ pub(crate) struct Attention {
     rot: usize,
 }
 
+/// The keys that a position sees (section 7).
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reach {
+    /// A decoder's: itself and those before it, with a window only the nearest; 0 for all.
+    Causal {
+        /// `W`.
+        window: u32,
+    },
+    /// An encoder's: the whole text.
+    Whole {
+        /// Its positions.
+        length: usize,
+    },
+}
+
+impl Reach {
+    /// The keys of position `p`.
+    fn keys(self, p: usize) -> Range<usize> {
+        match self {
+            Self::Causal { window } => causal_keys(p, window),
+            Self::Whole { length } => 0..length,
+        }
+    }
+
+    /// The keys of any of the positions `first..=last`.
+    fn joined(self, first: usize, last: usize) -> Range<usize> {
+        self.keys(first).start..self.keys(last).end
+    }
+}
+
 /// The queries of one kv head, of consecutive tokens.
 struct Tile<'a> {
     kv: &'a KvHead,
@@ -48,6 +80,7 @@ struct Tile<'a> {
     queries: &'a [i16],
     /// Position of the first token.
     start: usize,
+    reach: Reach,
     /// `[tokens, group * D]`.
     out: RowsMut<'a>,
 }
@@ -69,13 +102,40 @@ impl Attention {
         })
     }
 
-    /// From `buffers.x` `[n, d]`, the positions from `start` on, to `buffers.line` `[n, d]`, Q`F_o`. Appends
-    /// the keys and values to the cache.
+    /// From `buffers.x` `[n, d]`, the positions from `start` on of a decoder, to `buffers.line` `[n, d]`, Q`F_o`.
+    /// Appends the keys and values to the cache.
     pub fn forward(&self, run: Executor<'_>, start: usize, cache: &mut LayerCache, buffers: &mut Buffers) {
+        self.write(run, start, cache, buffers);
+        self.read(run, start, Reach::Causal { window: self.statics.window }, cache, buffers);
+    }
+
+    /// The keys and values of `buffers.x` `[n, d]`, the positions from `start` on, to the cache.
+    pub fn write(&self, run: Executor<'_>, start: usize, cache: &mut LayerCache, buffers: &mut Buffers) {
+        let (d, n_kv) = (self.head_dim, cache.heads.len());
+        let Buffers { x, rope, key, value, .. } = buffers;
+        let n = x.view().tokens();
+        let key = project(run, &self.key, x, PROJECTION_FRACTION, key);
+        let value = project(run, &self.value, x, -self.statics.e_v, value);
+        if let Some(norm) = &self.key_norm {
+            norm.norm().to_heads(key);
+        }
+        for t in 0..n {
+            let row = self.rope_row(rope, t);
+            for (head, (kv, sigma)) in cache.heads.iter_mut().zip(&self.statics.kv_sigma).enumerate() {
+                let at = (t * n_kv + head) * d;
+                let (k, v) = kv.slot_mut(start + t);
+                run.kernels.rope_head(&key[at..at + d], row, *sigma, k);
+                saturate_row(&value[at..at + d], v);
+            }
+        }
+    }
+
+    /// What the positions from `start` on see of the cache, which holds the keys of all of their `reach`: from
+    /// `buffers.x` `[n, d]` to `buffers.line` `[n, d]`, Q`F_o`.
+    pub fn read(&self, run: Executor<'_>, start: usize, reach: Reach, cache: &LayerCache, buffers: &mut Buffers) {
         let n = buffers.x.view().tokens();
-        self.project(run, n, buffers);
-        self.rotate(run, n, start, cache, buffers);
-        self.attend(run, n, start, cache, buffers);
+        self.rotate_queries(run, n, cache.heads.len(), buffers);
+        self.attend(run, n, start, reach, cache, buffers);
 
         let width = self.statics.query_heads.len() * self.head_dim;
         let Buffers { attended, joined, wide, line, .. } = buffers;
@@ -87,60 +147,52 @@ impl Attention {
             }
             run.kernels.requantize(wide, self.statics.e_v + OUTPUT_EXPONENT, q)
         });
-        let output = self.output.rows();
-        run.threads.linear(run.kernels, output, joined.view(), self.statics.f_o, fit(line, n * output.rows()));
+        project(run, &self.output, joined, self.statics.f_o, line);
     }
 
-    fn project(&self, run: Executor<'_>, n: usize, buffers: &mut Buffers) {
-        let Buffers { x, query, key, value, .. } = buffers;
-        for (part, f_out, y) in [
-            (&self.query, PROJECTION_FRACTION, query),
-            (&self.key, PROJECTION_FRACTION, key),
-            (&self.value, -self.statics.e_v, value),
-        ] {
-            let part = part.rows();
-            run.threads.linear(run.kernels, part, x.view(), f_out, fit(y, n * part.rows()));
-        }
-    }
-
-    /// QK-norm and rotation; queries go to `buffers.heads`, keys and values to the cache.
-    fn rotate(&self, run: Executor<'_>, n: usize, start: usize, cache: &mut LayerCache, buffers: &mut Buffers) {
-        let d = self.head_dim;
-        let (n_q, n_kv) = (self.statics.query_heads.len(), cache.heads.len());
+    /// Queries with QK-norm and rotation, to `buffers.heads`.
+    fn rotate_queries(&self, run: Executor<'_>, n: usize, n_kv: usize, buffers: &mut Buffers) {
+        let (d, n_q) = (self.head_dim, self.statics.query_heads.len());
         let group = n_q / n_kv;
-        let Buffers { rope, query, key, value, heads, .. } = buffers;
-        let (query, key) = (&mut query[..n * n_q * d], &mut key[..n * n_kv * d]);
-        if let (Some(query_norm), Some(key_norm)) = (&self.query_norm, &self.key_norm) {
-            query_norm.norm().to_heads(query);
-            key_norm.norm().to_heads(key);
+        let Buffers { x, rope, query, heads, .. } = buffers;
+        let query = project(run, &self.query, x, PROJECTION_FRACTION, query);
+        if let Some(norm) = &self.query_norm {
+            norm.norm().to_heads(query);
         }
         let heads = fit(heads, n * n_q * d);
         for t in 0..n {
-            let row: &[i32] = match self.statics.rope_table {
-                Some(table) => &rope[table as usize][t * self.rot..(t + 1) * self.rot],
-                None => &[],
-            };
+            let row = self.rope_row(rope, t);
             for (head, QueryHead { sigma, .. }) in self.statics.query_heads.iter().enumerate() {
                 let x = &query[(t * n_q + head) * d..][..d];
                 let at = ((head / group * n + t) * group + head % group) * d;
                 run.kernels.rope_head(x, row, *sigma, &mut heads[at..at + d]);
             }
-            for (head, (kv, sigma)) in cache.heads.iter_mut().zip(&self.statics.kv_sigma).enumerate() {
-                let at = (t * n_kv + head) * d;
-                let (k, v) = kv.slot_mut(start + t);
-                run.kernels.rope_head(&key[at..at + d], row, *sigma, k);
-                saturate_row(&value[at..at + d], v);
-            }
         }
     }
 
-    fn attend(&self, run: Executor<'_>, n: usize, start: usize, cache: &LayerCache, buffers: &mut Buffers) {
+    /// The rope row of the call's token `t`; empty in a layer without rotation.
+    fn rope_row<'a>(&self, rope: &'a [Vec<i32>], t: usize) -> &'a [i32] {
+        match self.statics.rope_table {
+            Some(table) => &rope[table as usize][t * self.rot..(t + 1) * self.rot],
+            None => &[],
+        }
+    }
+
+    fn attend(
+        &self,
+        run: Executor<'_>,
+        n: usize,
+        start: usize,
+        reach: Reach,
+        cache: &LayerCache,
+        buffers: &mut Buffers,
+    ) {
         let d = self.head_dim;
         let (n_q, n_kv) = (self.statics.query_heads.len(), cache.heads.len());
         let group = n_q / n_kv;
         let Buffers { heads, attended, attention, .. } = buffers;
         let heads = &heads[..n * n_q * d];
-        let keys = causal_keys(start + n - 1, self.statics.window).len() + n - 1;
+        let keys = reach.joined(start, start + n - 1).len();
         let tokens = (TILE_SCORES / (keys * group)).min(TILE_QUERIES / group).clamp(1, n);
 
         let mut tiles = Vec::with_capacity(n_kv * n.div_ceil(tokens));
@@ -157,6 +209,7 @@ impl Attention {
                     heads: &self.statics.query_heads[i * group..(i + 1) * group],
                     queries: &heads[(i * n + t) * group * d..][..count * group * d],
                     start: start + t,
+                    reach,
                     out: tile,
                 });
             }
@@ -172,9 +225,8 @@ impl Attention {
         let group = tile.heads.len();
         let tokens = tile.out.rows();
         let queries = tokens * group;
-        let first = causal_keys(tile.start, self.statics.window).start;
-        let keys = first..tile.start + tokens;
-        let stride = keys.len();
+        let keys = tile.reach.joined(tile.start, tile.start + tokens - 1);
+        let (first, stride) = (keys.start, keys.len());
 
         let scores = fit(&mut scratch.scores, queries * stride);
         let mut at = 0;
@@ -189,7 +241,7 @@ impl Attention {
         let (sums, totals) = sums.split_at_mut(queries * d);
         for (i, (scores, weights)) in scores.chunks_exact_mut(stride).zip(weights.chunks_exact_mut(stride)).enumerate()
         {
-            let own = causal_keys(tile.start + i / group, self.statics.window);
+            let own = tile.reach.keys(tile.start + i / group);
             let own = own.start - first..own.end - first;
             let scale = &tile.heads[i % group].scale;
             let scores = &mut scores[own.clone()];
@@ -219,4 +271,12 @@ impl Attention {
             }
         }
     }
+}
+
+/// A projection of the rows `x`, in Q`f_out`, to the front of `y`.
+fn project<'a>(run: Executor<'_>, part: &LinearPart, x: &A15Rows, f_out: i32, y: &'a mut Vec<i32>) -> &'a mut [i32] {
+    let part = part.rows();
+    let y = fit(y, x.view().tokens() * part.rows());
+    run.threads.linear(run.kernels, part, x.view(), f_out, y);
+    y
 }

@@ -20,6 +20,10 @@ impl KvCache {
         Self { layers: vec![layer; layers] }
     }
 
+    pub fn layer(&self, layer: usize) -> &LayerCache {
+        &self.layers[layer]
+    }
+
     pub fn layer_mut(&mut self, layer: usize) -> &mut LayerCache {
         &mut self.layers[layer]
     }

@@ -1,4 +1,4 @@
-//! One decoder layer: attention and MLP around the residual stream (section 9).
+//! One layer: attention and MLP around the residual stream (section 9).
 
 use assay_exact::{
     header::{Header, Placement},
@@ -6,7 +6,14 @@ use assay_exact::{
     statics::LayerStatics,
 };
 
-use super::{attention::Attention, buffers::A15Rows, cache::LayerCache, fit, mlp::Mlp, Buffers, Executor};
+use super::{
+    attention::{Attention, Reach},
+    buffers::A15Rows,
+    cache::LayerCache,
+    fit,
+    mlp::Mlp,
+    Buffers, Executor,
+};
 use crate::package::{entry_file, NormPart, Package, PackageError};
 
 /// The norms of one block (attention or MLP).
@@ -65,6 +72,35 @@ impl DecoderLayer {
     ) {
         self.block_input(run, &self.attention_norms, h, buffers);
         self.attention.forward(run, start, cache, buffers);
+        self.finish(run, h, keep_tail, buffers);
+    }
+
+    /// The keys and values of the rows `h` `[n, d]`, the positions from `start` on, to the cache: what an
+    /// encoder computes of all of its text before [`Self::read`].
+    pub fn write(&self, run: Executor<'_>, h: &[i32], start: usize, cache: &mut LayerCache, buffers: &mut Buffers) {
+        self.block_input(run, &self.attention_norms, h, buffers);
+        self.attention.write(run, start, cache, buffers);
+    }
+
+    /// [`Self::forward`] of rows whose text of `length` positions is in the cache, all of which they see.
+    #[allow(clippy::too_many_arguments)]
+    pub fn read(
+        &self,
+        run: Executor<'_>,
+        h: &mut [i32],
+        start: usize,
+        length: usize,
+        cache: &LayerCache,
+        keep_tail: bool,
+        buffers: &mut Buffers,
+    ) {
+        self.block_input(run, &self.attention_norms, h, buffers);
+        self.attention.read(run, start, Reach::Whole { length }, cache, buffers);
+        self.finish(run, h, keep_tail, buffers);
+    }
+
+    /// From the attention's output in `buffers.line` to the layer's, in place.
+    fn finish(&self, run: Executor<'_>, h: &mut [i32], keep_tail: bool, buffers: &mut Buffers) {
         self.add_line(run, &self.attention_norms, h, buffers);
         if keep_tail {
             fit(&mut buffers.tail, h.len()).copy_from_slice(h);

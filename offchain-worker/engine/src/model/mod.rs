@@ -1,15 +1,16 @@
 //! The transformer over kernels and packages (sections 5 to 9), one file per concern.
 //!
-//! A [`Model`] holds the layers of a span, with the embedding if the span begins the model and the head if it
-//! ends it. It has no state: keys and values are in a [`KvCache`], everything else in [`Buffers`] that are
+//! A [`Model`] holds the layers of a span, with the embedding if the span begins the model and the head (of an
+//! encoder: the pooling) if it ends it. It has no state: keys and values are in a [`KvCache`], everything else in [`Buffers`] that are
 //! reused from call to call. All rows of a call go through a layer together; no result depends on how
-//! positions are divided into calls.
+//! positions are divided into calls. A decoder runs by `forward`, an encoder by `forward_whole`.
 
 mod attention;
 mod buffers;
 mod cache;
 mod decoder;
 mod embedding;
+mod encoder;
 mod head;
 mod mlp;
 mod rope;
@@ -29,11 +30,13 @@ use crate::{
 
 use decoder::DecoderLayer;
 use embedding::Embedding;
+use encoder::Pooling;
 use head::Head;
 use rope::RopeTables;
 
-pub(crate) use buffers::{fit, Buffers};
+pub(crate) use buffers::{fit, A15Rows, Buffers};
 pub(crate) use cache::KvCache;
+pub(crate) use encoder::Pass;
 
 /// What runs the ops.
 #[derive(Clone, Copy, Debug)]
@@ -50,19 +53,22 @@ pub(crate) struct Model {
     rope: RopeTables,
     layers: Vec<DecoderLayer>,
     head: Option<Head>,
+    pooling: Option<Pooling>,
 }
 
 impl Model {
     /// Loads a span; weights stay where the package has them.
     pub fn load(package: &Package, first: u32, end: u32) -> Result<Self, EngineError> {
         let header = package.header().clone();
-        refuse_unsupported(&header)?;
         let layers = (first..end).map(|i| DecoderLayer::load(package, &header, i)).collect::<Result<_, _>>()?;
         Ok(Self {
             embedding: (first == 0).then(|| Embedding::load(package)).transpose()?,
             rope: RopeTables::load(package)?,
             layers,
             head: (end == header.layers && header.has_entry(Entry::Head)).then(|| Head::load(package)).transpose()?,
+            pooling: (end == header.layers && header.kind == Kind::Encoder)
+                .then(|| Pooling::load(package))
+                .transpose()?,
             header,
         })
     }
@@ -123,12 +129,4 @@ impl Model {
         head.forward(run, h, logits, buffers);
         logits
     }
-}
-
-/// What a valid header may ask for and this engine does not have yet.
-fn refuse_unsupported(header: &Header) -> Result<(), EngineError> {
-    if header.kind == Kind::Encoder {
-        return Err(EngineError::Unsupported("encoders (kind 1)"));
-    }
-    Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
+use assay_exact::header::Kind;
+
 use crate::{
     kernels::{Backend, Kernels, Threads},
     model::{Buffers, Executor, Model},
@@ -22,6 +24,9 @@ pub struct ExactScorer {
 impl ExactScorer {
     /// Loads all layers of a package; `backend` and `threads` change the speed, never a logit.
     pub fn new(package: &Package, backend: Backend, threads: usize) -> Result<Self, EngineError> {
+        if package.header().kind == Kind::Encoder {
+            return Err(EngineError::NotADecoder);
+        }
         Ok(Self {
             model: Model::load(package, 0, package.header().layers)?,
             kernels: backend.kernels()?,

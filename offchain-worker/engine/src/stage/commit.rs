@@ -20,7 +20,7 @@ pub struct StageCommit {
     pub positions: u32,
     /// `ids_root` in the first stage, else the row root of the input.
     pub in_root: Digest,
-    /// `ids_root` in the last stage, else the row root of the output.
+    /// `ids_root` in the last stage of a decoder, `list(v)` of an encoder, else the row root of the output.
     pub out_root: Digest,
     /// Keys and values of the span.
     pub kv_root: Digest,
@@ -28,6 +28,17 @@ pub struct StageCommit {
     pub tail_root: Digest,
     /// Binds all of these to the model, the span and the job.
     pub stage_root: Digest,
+}
+
+/// What a commitment binds beside the lists.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CommittedJob {
+    pub model_root: Digest,
+    pub first: u32,
+    pub end: u32,
+    pub t_in: u32,
+    /// A decoder's parameters; an encoder has none.
+    pub generation: Option<Generation>,
 }
 
 type List = ListBuilder<Blake2b>;
@@ -48,20 +59,25 @@ pub(super) struct Commitments {
 
 impl Commitments {
     pub fn new(header: &Header, spec: &StageSpec) -> Self {
-        let layers = (spec.end - spec.first) as usize;
-        let mut commitments = Self {
+        let mut commitments = Self::of_layers(header, spec.end - spec.first);
+        if spec.end == header.layers {
+            commitments.push_out_ids(&spec.prompt);
+        }
+        commitments
+    }
+
+    /// Empty lists for a span of `layers` layers.
+    pub fn of_layers(header: &Header, layers: u32) -> Self {
+        let heads = layers as usize * header.kv_heads as usize;
+        Self {
             width: header.d as usize,
             downs: header.experts_per_token.max(1) as usize,
             input: List::new(),
             output: List::new(),
             tail: List::new(),
-            kv: vec![List::new(); layers * header.kv_heads as usize],
+            kv: vec![List::new(); heads],
             kv_blocks: 0,
-        };
-        if spec.end == header.layers {
-            commitments.push_out_ids(&spec.prompt);
         }
-        commitments
     }
 
     pub fn in_root(&self) -> (u64, Digest) {
@@ -93,6 +109,11 @@ impl Commitments {
         push_rows(&mut self.output, rows, self.width);
     }
 
+    /// An encoder's vector: the one leaf of its output.
+    pub fn push_out_vector(&mut self, v: &[i16]) {
+        self.output.push(bytemuck::cast_slice(v));
+    }
+
     /// The tail of the `n` positions computed last.
     pub fn push_tail(&mut self, buffers: &Buffers, n: usize) {
         for (t, h) in buffers.tail.chunks_exact(self.width).take(n).enumerate() {
@@ -120,7 +141,8 @@ impl Commitments {
         });
     }
 
-    pub fn commit(&self, model_root: Digest, spec: &StageSpec, cache: &KvCache, positions: usize) -> StageCommit {
+    /// The commitment of a stage that has computed `positions` positions.
+    pub fn commit(&self, job: &CommittedJob, cache: &KvCache, positions: usize) -> StageCommit {
         let kv_root = root_of_roots::<Blake2b>(self.kv.iter().zip(cache.heads()).map(|(list, head)| {
             let mut list = list.clone();
             if !positions.is_multiple_of(KV_BLOCK) {
@@ -130,11 +152,11 @@ impl Commitments {
         }));
         let (in_root, out_root, tail_root) = (self.input.root(), self.output.root(), self.tail.root());
         let input = StageRootInput {
-            model_root,
-            first_layer: spec.first,
-            end_layer: spec.end,
-            t_in: spec.t_in(),
-            generation: Some(Generation { max_new: spec.max_new, sampling: spec.sampling }),
+            model_root: job.model_root,
+            first_layer: job.first,
+            end_layer: job.end,
+            t_in: job.t_in,
+            generation: job.generation,
             in_root,
             out_root,
             kv_root,

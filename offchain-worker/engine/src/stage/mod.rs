@@ -3,7 +3,8 @@
 //! A [`Stage`] takes token ids (the first stage) or boundary rows (the others) for contiguous positions and
 //! gives boundary rows (all but the last stage) or the next token id (the last). The lists that it commits to
 //! grow as it runs, so that a prefix can be signed at any time. [`replay`] is a checker's re-execution of a
-//! whole transcript.
+//! whole transcript. An encoder's layers are run by an [`EncoderStage`], which takes whole texts, and checked by
+//! [`replay_encoder`].
 //!
 //! ```no_run
 //! # use std::sync::Arc;
@@ -23,6 +24,7 @@
 
 mod commit;
 mod control;
+mod encoder;
 mod replay;
 mod spec;
 mod transcript;
@@ -30,6 +32,7 @@ mod transcript;
 use std::sync::{atomic::AtomicBool, Arc};
 
 use assay_exact::{
+    commit::Generation,
     hash::{Blake2b, Digest},
     header::Header,
     sampling::draw,
@@ -44,11 +47,12 @@ use crate::{
 
 pub use commit::StageCommit;
 pub use control::{Control, Progress, Setup};
+pub use encoder::{replay_encoder, Encoded, EncoderOutput, EncoderStage};
 pub use replay::{replay, Divergence, Replay};
 pub use spec::{even_spans, StageSpec};
 pub use transcript::EndReason;
 
-use commit::Commitments;
+use commit::{Commitments, CommittedJob};
 use transcript::Transcript;
 
 /// Most positions that go through the layers together. Bounds the scratch, not the caller: longer inputs are
@@ -255,7 +259,10 @@ impl Stage {
     }
 
     fn commit(&self) -> StageCommit {
-        self.commitments.commit(self.model_root, &self.spec, &self.cache, self.positions as usize)
+        let StageSpec { first, end, max_new, sampling, .. } = self.spec;
+        let generation = Some(Generation { max_new, sampling });
+        let job = CommittedJob { model_root: self.model_root, first, end, t_in: self.spec.t_in(), generation };
+        self.commitments.commit(&job, &self.cache, self.positions as usize)
     }
 
     /// Runs the input through the span chunk by chunk; `each` sees the first position's index in the input, the

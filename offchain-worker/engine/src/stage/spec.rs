@@ -2,7 +2,10 @@
 
 use std::{ops::Range, sync::Arc};
 
-use assay_exact::{header::Header, sampling::Sampling};
+use assay_exact::{
+    header::{Header, Kind},
+    sampling::Sampling,
+};
 
 use crate::{package::PackageError, EngineError};
 
@@ -35,10 +38,10 @@ impl StageSpec {
 
     /// Checks the spec against a model.
     pub fn validate(&self, header: &Header) -> Result<(), EngineError> {
-        if self.first >= self.end || self.end > header.layers {
-            let (first, end, layers) = (self.first, self.end, header.layers);
-            return Err(PackageError::Span { first, end, layers }.into());
+        if header.kind == Kind::Encoder {
+            return Err(EngineError::NotADecoder);
         }
+        check_span(header, self.first, self.end)?;
         if self.prompt.is_empty() {
             return Err(EngineError::EmptyPrompt);
         }
@@ -49,10 +52,24 @@ impl StageSpec {
         if prompt + u64::from(self.max_new) > header.context.into() {
             return Err(EngineError::Context { prompt, max_new: self.max_new, context: header.context });
         }
-        if let Some((position, id)) = (0..).zip(self.prompt.iter()).find(|(_, id)| **id >= header.vocab) {
-            return Err(EngineError::TokenId { position, id: *id, vocab: header.vocab });
-        }
+        check_ids(header, &self.prompt)?;
         Ok(self.sampling.validate()?)
+    }
+}
+
+/// Whether the model has the layers `first..end`.
+pub(super) fn check_span(header: &Header, first: u32, end: u32) -> Result<(), EngineError> {
+    if first >= end || end > header.layers {
+        return Err(PackageError::Span { first, end, layers: header.layers }.into());
+    }
+    Ok(())
+}
+
+/// Whether the model has all of these ids.
+pub(super) fn check_ids(header: &Header, ids: &[u32]) -> Result<(), EngineError> {
+    match (0..).zip(ids).find(|(_, id)| **id >= header.vocab) {
+        Some((position, id)) => Err(EngineError::TokenId { position, id: *id, vocab: header.vocab }),
+        None => Ok(()),
     }
 }
 

@@ -306,7 +306,7 @@ pub fn text(words: usize) -> String {
     (0..words).map(letter).collect()
 }
 
-fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) {
+pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) {
     let bytes: Vec<(&String, &Tensor, Vec<u8>)> =
         tensors.iter().map(|(name, tensor)| (name, tensor, tensor.bytes())).collect();
     let views = bytes.iter().map(|(name, tensor, bytes)| {

@@ -2,6 +2,7 @@
 
 mod bad_config;
 mod bad_input;
+mod bert;
 mod conversion;
 mod demo;
 mod families;

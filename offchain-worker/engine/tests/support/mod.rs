@@ -100,6 +100,33 @@ pub fn all_flags(placement: Placement) -> Header {
     }
 }
 
+/// An encoder of the BERT shape in odd sizes.
+pub fn bert() -> Header {
+    let flags = [
+        Flags::LAYER_NORM,
+        Flags::UNGATED,
+        Flags::QKV_BIAS,
+        Flags::OUTPUT_BIAS,
+        Flags::MLP_BIAS,
+        Flags::POSITIONS,
+        Flags::EMBEDDING_NORM,
+    ];
+    Header {
+        kind: Kind::Encoder,
+        flags: flags.into_iter().fold(Flags(0), Flags::with),
+        activation: Activation::Gelu,
+        placement: Placement::Post,
+        query_heads: 3,
+        kv_heads: 3,
+        layers: 3,
+        rope_tables: 0,
+        rot: 0,
+        pool: Pool::Mean,
+        eos: vec![],
+        ..llama()
+    }
+}
+
 /// Row scale `2^-bits`.
 fn scale(bits: u32) -> u32 {
     (1 << 23) | (23 + bits) << 24
@@ -149,8 +176,8 @@ fn part_bytes(header: &Header, layer: u32, part: &Part, random: &mut Random) -> 
             let soft_cap = header.flags.has(Flags::SOFT_CAP);
             let f = if sandwich { 11 } else { header.f_h as i32 };
             LayerStatics {
-                window: if layer % 2 == 1 { 21 } else { 0 },
-                rope_table: (layer < 3).then(|| layer % header.rope_tables),
+                window: if layer % 2 == 1 && header.kind == Kind::Decoder { 21 } else { 0 },
+                rope_table: (layer < 3 && header.rope_tables > 0).then(|| layer % header.rope_tables),
                 e_v: -11 - (layer % 2) as i32,
                 f_o: f,
                 f_d: if sandwich { 17 } else { f },

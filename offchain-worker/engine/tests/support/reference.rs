@@ -6,10 +6,10 @@ use std::{collections::BTreeMap, ops::Range};
 use assay_engine::{package::Package, stage::StageCommit, Sampling};
 use assay_exact::{
     attention::{attend_head, causal_keys, StridedKv, OUTPUT_EXPONENT},
-    commit::{ids_root, root_of_roots, row_root, tail_leaf, Generation, KvHeadBuilder, StageRootInput},
-    embed::{embed_row, EmbeddingRow},
+    commit::{embedding_root, ids_root, root_of_roots, row_root, tail_leaf, Generation, KvHeadBuilder, StageRootInput},
+    embed::{embed_row, embedding_output, pool_add, EmbeddingRow},
     hash::{Blake2b, Digest},
-    header::{Flags, Header, Placement},
+    header::{Flags, Header, Kind, Placement, Pool},
     layout::{Element, Entry, Part, PartName, Role},
     linear::{linear_row, saturate_row},
     merkle::ListBuilder,
@@ -121,6 +121,14 @@ struct Cache {
     values: Vec<i16>,
 }
 
+/// What all layers computed of a text: row `l` of `boundaries` enters layer `l`.
+#[derive(Default)]
+struct Computed {
+    caches: Vec<Cache>,
+    boundaries: Vec<Vec<i32>>,
+    tails: Vec<ListBuilder<Blake2b>>,
+}
+
 impl Reference {
     pub fn new(package: &Package) -> Self {
         let header = package.header().clone();
@@ -160,7 +168,15 @@ impl Reference {
         let statics = LayerStatics::parse(&part(PartName::Statics).bytes, &self.header).unwrap();
 
         let x = self.block_input(part(PartName::AttentionNorm), h);
-        let y = self.attention(entry, &statics, (&x.0, x.1), position, cache);
+        let keys = match self.header.kind {
+            Kind::Decoder => {
+                self.write(entry, &statics, (&x.0, x.1), position, cache);
+                causal_keys(position, statics.window)
+            }
+            // All of the text was written before.
+            Kind::Encoder => 0..cache.keys.len() / self.header.kv_width() as usize,
+        };
+        let y = self.attention(entry, &statics, (&x.0, x.1), position, keys, cache);
         let h = self.line(entry, PartName::AttentionNorm, PartName::AttentionOutNorm, h, y);
         let after_attention = h.clone();
 
@@ -227,43 +243,59 @@ impl Reference {
         h
     }
 
+    /// QK-norm of each head, and the rotation of its position.
+    fn rotated(
+        &self,
+        (entry, norm): (Entry, PartName),
+        statics: &LayerStatics,
+        position: usize,
+        x: &[i32],
+        sigmas: impl Iterator<Item = u32>,
+    ) -> Vec<Vec<i16>> {
+        let rot = self.header.rot as usize;
+        let row: &[i32] = statics.rope_table.map_or(&[], |table| {
+            let at = (table as usize * self.header.context as usize + position) * rot;
+            &self.whole(Entry::Tables).rope[at..at + rot]
+        });
+        let heads = x.chunks(self.header.head_dim as usize).zip(sigmas);
+        heads
+            .map(|(head, sigma)| {
+                let normed = self.header.flags.has(Flags::QK_NORM).then(|| self.part(entry, norm).to(16, head));
+                let mut out = vec![0; head.len()];
+                rope::rope_head(normed.as_deref().unwrap_or(head), row, sigma, &mut out);
+                out
+            })
+            .collect()
+    }
+
+    /// Appends key and value of one position.
+    fn write(&self, entry: Entry, statics: &LayerStatics, x: (&[i16], i32), position: usize, cache: &mut Cache) {
+        let part = |name| self.part(entry, name);
+        let k = part(PartName::Key).linear(x, 16);
+        let v = part(PartName::Value).linear(x, -statics.e_v);
+        let sigmas = statics.kv_sigma.iter().copied();
+        cache.keys.extend(self.rotated((entry, PartName::KeyNorm), statics, position, &k, sigmas).concat());
+        let mut values = vec![0; v.len()];
+        saturate_row(&v, &mut values);
+        cache.values.extend(values);
+    }
+
     fn attention(
         &self,
         entry: Entry,
         statics: &LayerStatics,
         x: (&[i16], i32),
         position: usize,
-        cache: &mut Cache,
+        keys: Range<usize>,
+        cache: &Cache,
     ) -> Vec<i32> {
         let d = self.header.head_dim as usize;
         let part = |name| self.part(entry, name);
-        let mut q = part(PartName::Query).linear(x, 16);
-        let mut k = part(PartName::Key).linear(x, 16);
-        let v = part(PartName::Value).linear(x, -statics.e_v);
-        if self.header.flags.has(Flags::QK_NORM) {
-            for (x, name) in [(&mut q, PartName::QueryNorm), (&mut k, PartName::KeyNorm)] {
-                *x = x.chunks(d).flat_map(|head| part(name).to(16, head)).collect();
-            }
-        }
-        let rot = self.header.rot as usize;
-        let row: &[i32] = statics.rope_table.map_or(&[], |table| {
-            let at = (table as usize * self.header.context as usize + position) * rot;
-            &self.whole(Entry::Tables).rope[at..at + rot]
-        });
-        let rotate = |x: &[i32], sigma| {
-            let mut out = vec![0; d];
-            rope::rope_head(x, row, sigma, &mut out);
-            out
-        };
-        for (k, sigma) in k.chunks(d).zip(&statics.kv_sigma) {
-            cache.keys.extend(rotate(k, *sigma));
-        }
-        let mut values = vec![0; v.len()];
-        saturate_row(&v, &mut values);
-        cache.values.extend(values);
-
+        let q = part(PartName::Query).linear(x, 16);
+        let sigmas = statics.query_heads.iter().map(|head| head.sigma);
+        let queries = self.rotated((entry, PartName::QueryNorm), statics, position, &q, sigmas);
         let mut joined = Vec::new();
-        for (head, (q, constants)) in q.chunks(d).zip(&statics.query_heads).enumerate() {
+        for (head, (q, constants)) in queries.iter().zip(&statics.query_heads).enumerate() {
             let at = self.header.kv_head_of(head as u32) as usize * d;
             let kv = StridedKv {
                 keys: &cache.keys[at..],
@@ -271,10 +303,8 @@ impl Reference {
                 stride: self.header.kv_width() as usize,
                 head_dim: d,
             };
-            let keys = causal_keys(position, statics.window);
             let (mut scores, mut sum, mut out) = (vec![0; keys.len()], vec![0; d], vec![0; d]);
-            let q = rotate(q, constants.sigma);
-            attend_head(&q, &kv, keys, &constants.scale, &mut scores, &mut sum, &mut out);
+            attend_head(q, &kv, keys.clone(), &constants.scale, &mut scores, &mut sum, &mut out);
             joined.extend(out);
         }
         let mut q = vec![0; joined.len()];
@@ -306,7 +336,6 @@ impl Reference {
         spans: &[Range<u32>],
     ) -> (Vec<u32>, Vec<Roots>) {
         let layers = self.header.layers as usize;
-        let d = self.header.d as usize;
         let mut ids = prompt.to_vec();
         let mut caches = vec![Cache::default(); layers];
         // Row of each boundary: boundaries[l] enters layer l.
@@ -332,48 +361,95 @@ impl Reference {
             position += 1;
         }
 
-        let head_dim = self.header.head_dim as usize;
         let transcript = ids_root::<Blake2b>(ids.iter().copied());
-        let roots = spans
-            .iter()
-            .map(|span| {
-                let kv_roots = span.clone().flat_map(|layer| {
-                    let cache = &caches[layer as usize];
-                    let n_kv = self.header.kv_heads as usize;
-                    (0..n_kv).map(move |head| {
-                        let mut list = KvHeadBuilder::<Blake2b>::new();
-                        let width = n_kv * head_dim;
-                        for (k, v) in cache.keys.chunks(width).zip(cache.values.chunks(width)) {
-                            let at = head * head_dim..(head + 1) * head_dim;
-                            list.push(&k[at.clone()], &v[at]);
-                        }
-                        list.root()
-                    })
-                });
-                let row = |layer: u32| row_root::<Blake2b>(&boundaries[layer as usize], d);
-                let (first, end) = (span.start, span.end);
-                let in_root = if first == 0 { transcript } else { row(first) };
-                let out_root = if end as usize == layers { transcript } else { row(end) };
-                let input = StageRootInput {
-                    model_root: self.model_root,
-                    first_layer: first,
-                    end_layer: end,
-                    t_in: prompt.len() as u32,
-                    generation: Some(Generation { max_new, sampling }),
-                    in_root,
-                    out_root,
-                    kv_root: root_of_roots::<Blake2b>(kv_roots),
-                    tail_root: tails[end as usize - 1].root(),
-                };
-                Roots {
-                    in_root,
-                    out_root,
-                    kv_root: input.kv_root,
-                    tail_root: input.tail_root,
-                    stage_root: input.root::<Blake2b>(),
-                }
-            })
-            .collect();
+        let computed = Computed { caches, boundaries, tails };
+        let generation = Some(Generation { max_new, sampling });
+        let job = (prompt.len() as u32, generation, transcript, transcript);
+        let roots = spans.iter().map(|span| self.roots(span, job, &computed)).collect();
         (ids, roots)
+    }
+
+    /// The vector of a text, and the roots that the stage of each span must commit to. Layer by layer: first the
+    /// keys and values of all positions, then each position alone.
+    pub fn encode(&self, ids: &[u32], spans: &[Range<u32>]) -> (Vec<i16>, Vec<Roots>) {
+        let d = self.header.d as usize;
+        let mut rows: Vec<Vec<i32>> = ids.iter().enumerate().map(|(p, id)| self.embed(*id, p)).collect();
+        let mut computed = Computed { boundaries: vec![rows.concat()], ..Computed::default() };
+        for layer in 0..self.header.layers {
+            let entry = Entry::Layer(layer);
+            let part = |name| self.part(entry, name);
+            let statics = LayerStatics::parse(&part(PartName::Statics).bytes, &self.header).unwrap();
+            let mut cache = Cache::default();
+            for (position, h) in rows.iter().enumerate() {
+                let x = self.block_input(part(PartName::AttentionNorm), h);
+                self.write(entry, &statics, (&x.0, x.1), position, &mut cache);
+            }
+            let mut tail = ListBuilder::<Blake2b>::new();
+            for (position, h) in rows.iter_mut().enumerate() {
+                let (next, after_attention, downs) = self.layer(layer, h, position, &mut cache);
+                tail.push_hash(tail_leaf::<Blake2b>(&after_attention, downs.iter().map(|(q, e)| (&q[..], *e))));
+                *h = next;
+            }
+            computed.boundaries.push(rows.concat());
+            computed.tails.push(tail);
+            computed.caches.push(cache);
+        }
+        if self.header.flags.has(Flags::FINAL_NORM) {
+            rows = rows.iter().map(|h| self.whole(Entry::FinalNorm).to(self.header.f_h, h)).collect();
+        }
+        let mut pooled = vec![0; d];
+        let count = if self.header.pool == Pool::First { 1 } else { rows.len() };
+        rows[..count].iter().for_each(|h| pool_add(&mut pooled, h));
+        let mut v = vec![0; d];
+        embedding_output(&pooled, &mut v);
+        let job = (ids.len() as u32, None, ids_root::<Blake2b>(ids.iter().copied()), embedding_root::<Blake2b>(&v));
+        let roots = spans.iter().map(|span| self.roots(span, job, &computed)).collect();
+        (v, roots)
+    }
+
+    /// What a span commits to; the job is its `T_in`, its generation, and what enters and leaves the whole model.
+    fn roots(
+        &self,
+        span: &Range<u32>,
+        (t_in, generation, model_in, model_out): (u32, Option<Generation>, Digest, Digest),
+        computed: &Computed,
+    ) -> Roots {
+        let Computed { caches, boundaries, tails } = computed;
+        let head_dim = self.header.head_dim as usize;
+        let kv_roots = span.clone().flat_map(|layer| {
+            let cache = &caches[layer as usize];
+            let n_kv = self.header.kv_heads as usize;
+            (0..n_kv).map(move |head| {
+                let mut list = KvHeadBuilder::<Blake2b>::new();
+                let width = n_kv * head_dim;
+                for (k, v) in cache.keys.chunks(width).zip(cache.values.chunks(width)) {
+                    let at = head * head_dim..(head + 1) * head_dim;
+                    list.push(&k[at.clone()], &v[at]);
+                }
+                list.root()
+            })
+        });
+        let row = |layer: u32| row_root::<Blake2b>(&boundaries[layer as usize], self.header.d as usize);
+        let (first, end) = (span.start, span.end);
+        let in_root = if first == 0 { model_in } else { row(first) };
+        let out_root = if end == self.header.layers { model_out } else { row(end) };
+        let input = StageRootInput {
+            model_root: self.model_root,
+            first_layer: first,
+            end_layer: end,
+            t_in,
+            generation,
+            in_root,
+            out_root,
+            kv_root: root_of_roots::<Blake2b>(kv_roots),
+            tail_root: tails[end as usize - 1].root(),
+        };
+        Roots {
+            in_root,
+            out_root,
+            kv_root: input.kv_root,
+            tail_root: input.tail_root,
+            stage_root: input.root::<Blake2b>(),
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! `docs/exact.md`. To add one, write its file and name it in [`FAMILIES`].
 
 mod base;
+pub(super) mod bert;
 mod gemma2;
 mod gemma3;
 mod llama;
@@ -50,7 +51,7 @@ impl Family {
         FAMILIES.iter().find(|family| found == [family.architecture]).ok_or_else(|| ConvertError::Architecture {
             path: config.path().into(),
             found: format!("[{}]", found.join(", ")),
-            supported: FAMILIES.iter().map(|family| family.architecture).collect(),
+            supported: FAMILIES.iter().map(|family| family.architecture).chain(bert::ARCHITECTURES).collect(),
         })
     }
 

@@ -1,0 +1,119 @@
+//! Parts that only encoders have so far: linears with a bias, LayerNorms, the position matrix.
+
+use super::{
+    moments::Factor,
+    offset::Offset,
+    plan::{EncoderPlan, TensorPair},
+};
+use crate::{
+    convert::{
+        error::{ConvertError, Result},
+        parts::{quantized, too_large},
+        quantize,
+        weights::Weights,
+    },
+    package::encode,
+};
+use assay_exact::{header::limits, linear::RowScale, statics::NormConstants};
+
+/// `W ‖ row scales ‖ bias` of a linear of shape `[out, in]` whose result is in Q`f_out`; rounded to the nearest, or by
+/// what is known of its inputs.
+pub fn linear(
+    source: &Weights,
+    pair: &TensorPair,
+    shape: [usize; 2],
+    f_out: i32,
+    factor: Option<&Factor>,
+) -> Result<Vec<u8>> {
+    let (mut weights, scales) = quantized(source, &pair.weight, shape, 1.)?;
+    if let Some(factor) = factor {
+        let rows = scales.iter().map(|scale| quantize::real_scale(RowScale::unpack(*scale)));
+        let mut rows = rows.zip(weights.chunks_exact_mut(shape[1]));
+        source.for_each_row(&pair.weight, shape, |_, row| {
+            match rows.next() {
+                // A row of zeros has scale 0.
+                Some((real, out)) if real > 0. => factor.round(row, real, out),
+                _ => {}
+            }
+            Ok(())
+        })?;
+    }
+    let bias = fixed(source, &pair.bias, shape[0], f_out)?;
+    Ok(encode::linear(&weights, &scales, Some(&bias)))
+}
+
+/// `F_g ‖ m ‖ k ‖ g ‖ b` of a LayerNorm over rows of `n` entries in Q`f`.
+pub fn layer_norm(source: &Weights, pair: &TensorPair, n: usize, eps: f64, f: u32) -> Result<Vec<u8>> {
+    let gamma = source.vector(&pair.weight, n)?;
+    let beta = source.vector(&pair.bias, n)?;
+    let blame = |tensor: &str, row: &[f32]| too_large(source, tensor, 0, row);
+    let (f_gain, _) = quantize::gains(&gamma).ok_or_else(|| blame(&pair.weight, &gamma))?;
+    // One F_g for both: what holds the larger of them with a factor 2 to spare.
+    let largest = beta.iter().fold(0f64, |max, b| max.max(f64::from(b.abs())));
+    let fits = |f: &u32| libm::scalbn(largest, *f as i32) <= f64::from(1u32 << 30);
+    let f_g = (0..=f_gain.min(limits::GAIN_FRACTION)).rev().find(fits).ok_or_else(|| blame(&pair.bias, &beta))?;
+    let root = (n as f64).sqrt();
+    let scaled = |v: f64| libm::scalbn(v, f_g as i32).round() as i32;
+    let gains: Vec<i32> = gamma.iter().map(|g| scaled(f64::from(*g) * root)).collect();
+    let shifts: Vec<i32> = beta.iter().map(|b| scaled(f64::from(*b))).collect();
+    // Section 10: eps * n^3 where RMS has eps * n.
+    let eps = quantize::epsilon(eps * (n * n) as f64, n, f as i32);
+    Ok(encode::norm(NormConstants { f_g, eps }, &gains, Some(&shifts)))
+}
+
+/// E: every token's row.
+pub fn tokens(source: &Weights, plan: &EncoderPlan, offset: &Offset) -> Result<Vec<u8>> {
+    embedding(source, &plan.names.words, [plan.vocab, plan.hidden], plan.vocab, |row| offset.token(row))
+}
+
+/// P: the rows of the first `context` positions, each with the token-type embedding of type 0, which every token of a
+/// single text has.
+pub fn positions(source: &Weights, plan: &EncoderPlan, offset: &Offset) -> Result<Vec<u8>> {
+    let shape = [plan.positions, plan.hidden];
+    embedding(source, &plan.names.positions, shape, plan.context, |row| offset.position(row))
+}
+
+/// `W ‖ row scales` of the first `count` rows of a table, each changed by `change`.
+fn embedding(
+    source: &Weights,
+    tensor: &str,
+    shape: [usize; 2],
+    count: usize,
+    change: impl Fn(&[f32]) -> Vec<f32>,
+) -> Result<Vec<u8>> {
+    let columns = shape[1];
+    source.check(tensor, &shape)?;
+    let mut weights = vec![0i8; count * columns];
+    let mut scales = Vec::with_capacity(count);
+    source.for_each_row(tensor, shape, |index, row| {
+        if index < count {
+            let quantized = &mut weights[index * columns..][..columns];
+            let scale = quantize::row(&change(row), quantized).ok_or_else(|| too_large(source, tensor, index, row))?;
+            scales.push(scale.pack());
+        }
+        Ok(())
+    })?;
+    Ok(encode::linear(&weights, &scales, None))
+}
+
+/// The vector `tensor` of `n` entries in i32 Q`f`, rounded half away from zero.
+fn fixed(source: &Weights, tensor: &str, n: usize, f: i32) -> Result<Vec<i32>> {
+    let values = source.vector(tensor, n)?;
+    values
+        .iter()
+        .enumerate()
+        .map(|(column, value)| {
+            let scaled = libm::scalbn(f64::from(*value), f).round();
+            if scaled.abs() > f64::from(i32::MAX) {
+                return Err(ConvertError::WeightValue {
+                    path: source.path_of(tensor).into(),
+                    tensor: tensor.into(),
+                    row: 0,
+                    column,
+                    value: *value,
+                });
+            }
+            Ok(scaled as i32)
+        })
+        .collect()
+}
