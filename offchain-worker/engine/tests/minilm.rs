@@ -66,7 +66,7 @@ fn minilm_vectors_and_retrieval_equal_the_float_model() {
         eprintln!("skipped: ASSAY_MINILM is not set; `make test` sets it, or: ASSAY_MINILM=$(scripts/minilm.sh)");
         return;
     };
-    let source = EncoderSource::open(Path::new(&folder)).unwrap();
+    let source = EncoderSource::open(Path::new(&folder), None).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("minilm");
     let conversion = convert(&source, &out, text::calibration(), &mut |_| {}).unwrap();
@@ -116,6 +116,6 @@ fn minilm_vectors_and_retrieval_equal_the_float_model() {
         100. * shared,
         Hex(&conversion.model_root),
     );
-    assert!(least >= 0.999, "the least cosine is {least}");
-    assert!(same >= 0.99, "the same passages are found for {same} of the queries");
+    assert!(least >= 0.998 && mean >= 0.9995, "the least cosine is {least}, the mean {mean}");
+    assert!(shared >= 0.96, "{shared} of the passages found are the same");
 }

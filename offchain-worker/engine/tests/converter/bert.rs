@@ -150,7 +150,7 @@ impl Bert {
 
     /// Opens and converts what was written.
     fn convert(&self) -> Result<Digest, ConvertError> {
-        let source = EncoderSource::open(self.path())?;
+        let source = EncoderSource::open(self.path(), None)?;
         Ok(convert::encoder::convert(&source, &self.out(), &calibration(), &mut |_| {})?.model_root)
     }
 
@@ -196,7 +196,7 @@ fn convert_bert_gives_an_encoder_near_the_float_model() {
     assert_eq!((header.context, header.rope_tables, header.activation), (48, 0, Activation::Gelu));
     assert!(header.flags.has(Flags::POSITIONS) && header.flags.has(Flags::EMBEDDING_NORM));
 
-    let source = EncoderSource::open(bert.path()).unwrap();
+    let source = EncoderSource::open(bert.path(), None).unwrap();
     let texts: Vec<_> = (1..40).map(|words| source.encode(&text(words)).unwrap()).collect();
     for cosine in compare(&source, &package, &texts, &mut NoObserver).unwrap() {
         assert!(cosine > 0.999, "{cosine}");
@@ -211,7 +211,7 @@ fn convert_with_first_pooling_and_another_activation_is_near_the_float_model() {
     bert.config["hidden_act"] = json!("gelu_new");
     let package = bert.package();
     assert_eq!((package.header().pool, package.header().activation), (Pool::First, Activation::GeluTanh));
-    let source = EncoderSource::open(bert.path()).unwrap();
+    let source = EncoderSource::open(bert.path(), None).unwrap();
     let texts: Vec<_> = (1..40).map(|words| source.encode(&text(words)).unwrap()).collect();
     for cosine in compare(&source, &package, &texts, &mut NoObserver).unwrap() {
         assert!(cosine > 0.999, "{cosine}");
@@ -267,7 +267,7 @@ fn convert_keeps_the_length_that_the_model_is_meant_for() {
     let cut = tokenizer.truncating(20).unwrap().encode(&long).unwrap();
     assert_eq!((cut.len(), cut[0], cut[19]), (20, 1, 2));
     assert_eq!(cut[..19], whole[..19]);
-    assert_eq!(EncoderSource::open(bert.path()).unwrap().encode(&long).unwrap(), cut);
+    assert_eq!(EncoderSource::open(bert.path(), None).unwrap().encode(&long).unwrap(), cut);
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn tensors_missing_misshapen_superfluous_or_not_finite_are_refused() {
 #[test]
 fn calibration_text_too_short_is_refused() {
     let bert = Bert::new();
-    let source = EncoderSource::open(bert.write().path()).unwrap();
+    let source = EncoderSource::open(bert.write().path(), None).unwrap();
     let error = convert::encoder::convert(&source, &bert.out(), "a b c", &mut |_| {}).unwrap_err();
     assert_says(&error.to_string(), &["5 tokens", "at least 64"]);
 }

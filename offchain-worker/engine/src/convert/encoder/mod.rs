@@ -124,7 +124,7 @@ fn beside(out: &Path, what: &str) -> PathBuf {
 
 /// Runs `convert` for an encoder. Progress goes to standard error, the model root to standard output.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let source = EncoderSource::open(&arguments.source)?;
+    let source = EncoderSource::open(&arguments.source, arguments.tokenizer.as_deref())?;
     let calibration = calibration_text(arguments)?;
     let mut progress = |step: &str| eprintln!("{step}");
     let conversion = convert(&source, &arguments.out, &calibration, &mut progress)?;

@@ -70,7 +70,9 @@ pub(super) fn architecture(config: &ConfigFile) -> Option<&'static str> {
 impl EncoderSource {
     /// Opens `folder` and checks configuration, pooling, tensor names, shapes and types, tokenizer and vocabulary. Reads
     /// headers only; what it allocates does not depend on sizes that `config.json` claims.
-    pub fn open(folder: &Path) -> Result<Self> {
+    ///
+    /// `tokenizer` is read in place of the folder's own `tokenizer.json`.
+    pub fn open(folder: &Path, tokenizer: Option<&Path>) -> Result<Self> {
         let config = ConfigFile::read(&folder.join("config.json"))?;
         let architecture = architecture(&config).ok_or_else(|| ConvertError::Architecture {
             path: config.path().into(),
@@ -81,7 +83,8 @@ impl EncoderSource {
         let (pool, max_length) = (pooling::read(folder)?, pooling::max_length(folder)?);
         let plan = bert::plan(&config, &checkpoint, architecture, pool, max_length)?;
         plan.check_tensors(&checkpoint, bert::ignored)?;
-        let tokenizer = SourceTokenizer::read(folder, plan.vocab)?;
+        let own = folder.join("tokenizer.json");
+        let tokenizer = SourceTokenizer::read(tokenizer.unwrap_or(&own), plan.vocab)?;
         Ok(Self { plan, checkpoint, tokenizer })
     }
 
