@@ -367,7 +367,10 @@ mod tests {
         else {
             panic!("ids are taken")
         };
-        assert_eq!(prompt.ids(None).ok(), Some(vec![1, 2]));
+        assert_eq!(prompt.ids, Some(vec![1, 2]));
+        assert!(parse(&["--prompt", "a", "--chat", "--system", "b"]).is_ok());
+        assert!(parse(&["--ids", "1", "--chat"]).is_err());
+        assert!(parse(&["--prompt", "a", "--system", "b"]).is_err());
     }
 
     #[test]
