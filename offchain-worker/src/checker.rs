@@ -210,8 +210,10 @@ impl Checkers {
     fn replay(&mut self, ctx: &Context, id: CheckId, arithmetic: Arithmetic) {
         let Some(task) = self.tasks.get_mut(&id) else { return };
         let width = ctx.engine.model(&task.spec.model).map(|model| model.width);
-        let fits =
-            task.rows.as_ref().is_none_or(|rows| rows.width() == width && rows.len() + 1 == task.transcript.len());
+        let fits = task
+            .rows
+            .as_ref()
+            .is_none_or(|rows| rows.width() == width && rows.len() == task.spec.positions(&task.transcript));
         if !fits {
             // They hash to the public root, and are no rows of this job: nobody can execute that.
             log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: the committed input has another shape", id.at.job, id.at.stage);
@@ -388,7 +390,7 @@ impl Checkers {
 fn transcript_of(view: &JobView) -> Option<Vec<u32>> {
     let JobInput::Inline(prompt) = &view.spec.input else { return None };
     let output = view.output.as_ref()?;
-    Some(prompt.iter().chain(output.iter()).copied().collect())
+    Some(prompt.iter().chain(output.ids()).copied().collect())
 }
 
 /// Whether two views agree in what a verdict on a stage is about: its commitment, and the ids.

@@ -13,9 +13,7 @@ use crate::{
     rows::RowStore,
     submitter::SubmitResult,
 };
-use assay_primitives::{
-    digest, Answer, JobInput, JobSpec, Opening, Role, StageCommitment, StageRef, WorkCtx, WorkerSignature,
-};
+use assay_primitives::{digest, Answer, JobSpec, Opening, Role, StageCommitment, StageRef, WorkCtx, WorkerSignature};
 use codec::{Decode, Encode};
 use parking_lot::Mutex;
 use polkadot_sdk::{sp_core::H256, sp_io::hashing::blake2_256};
@@ -181,19 +179,7 @@ pub struct Context {
 
 /// The context that every digest of a stage's work is bound to.
 pub fn work_ctx(genesis: H256, at: &StageRef, spec: &JobSpec, role: Role) -> WorkCtx {
-    let t_in = match &spec.input {
-        JobInput::Inline(ids) => ids.len() as u32,
-        JobInput::Blob(_) => 0,
-    };
-    WorkCtx {
-        genesis,
-        kind: 0,
-        id: at.job,
-        epoch: at.attempt,
-        stage: at.stage,
-        range: (0, t_in.saturating_add(spec.max_new_tokens)),
-        role,
-    }
+    WorkCtx { genesis, kind: 0, id: at.job, epoch: at.attempt, stage: at.stage, range: spec.positions(), role }
 }
 
 /// What an answer says, whoever's signature it carries as evidence: two answers with one digest are the same statement.

@@ -5,12 +5,11 @@
 //! behind these traits is caught by [`crate::compute`] and costs one task.
 
 use assay_exact::{
-    commit::{row_leaf, Generation, StageRootInput},
+    commit::{row_leaf, vector_leaf, StageRootInput},
     hash::{Blake2b, Digest},
     merkle::{leaf_hash, ListBuilder},
-    sampling::Sampling,
 };
-use assay_primitives::{JobInput, JobSpec, ModelId, Opening, SamplingParams, Span};
+use assay_primitives::{traits::ModelKind, JobInput, JobSpec, JobTask, ModelId, Opening, Span};
 use codec::{Decode, Encode};
 use polkadot_sdk::sp_core::H256;
 use std::sync::{atomic::AtomicBool, Arc};
@@ -29,6 +28,9 @@ pub enum Rows {
         /// The rows.
         values: Vec<i32>,
     },
+    /// A text's vector, which is one row: out of an encoder's last stage, and into none.
+    #[codec(index = 2)]
+    Vector(Vec<i16>),
 }
 
 impl Rows {
@@ -40,12 +42,13 @@ impl Rows {
         }
     }
 
-    /// Number of rows. A hidden matrix without width has none.
+    /// Number of rows. A hidden matrix without width has none, nor has a vector without entries.
     pub fn len(&self) -> usize {
         match self {
             Self::Ids(ids) => ids.len(),
             Self::Hidden { width: 0, .. } => 0,
             Self::Hidden { width, values } => values.len() / *width as usize,
+            Self::Vector(v) => usize::from(!v.is_empty()),
         }
     }
 
@@ -59,13 +62,14 @@ impl Rows {
         match self {
             Self::Ids(ids) => ids.len() * 4,
             Self::Hidden { values, .. } => values.len() * 4,
+            Self::Vector(v) => v.len() * 2,
         }
     }
 
-    /// Width of a hidden matrix, none for ids.
+    /// Width of a hidden matrix, none for the others.
     pub fn width(&self) -> Option<u32> {
         match self {
-            Self::Ids(_) => None,
+            Self::Ids(_) | Self::Vector(_) => None,
             Self::Hidden { width, .. } => Some(*width),
         }
     }
@@ -80,10 +84,11 @@ impl Rows {
                 let w = *width as usize;
                 Self::Hidden { width: *width, values: values[from * w..to * w].to_vec() }
             }
+            Self::Vector(v) => Self::Vector(if from < to { v.clone() } else { Vec::new() }),
         }
     }
 
-    /// Appends rows. False, and nothing happens, if they are of another kind or width.
+    /// Appends rows. False, and nothing happens, if they are of another kind or width, or would be a second vector.
     #[must_use]
     pub fn append(&mut self, more: &Self) -> bool {
         match (self, more) {
@@ -91,15 +96,17 @@ impl Rows {
             (Self::Hidden { width: w, values: a }, Self::Hidden { width, values: b }) if w == width => {
                 a.extend_from_slice(b)
             }
+            (Self::Vector(a), Self::Vector(b)) if a.is_empty() => a.extend_from_slice(b),
             _ => return false,
         }
         true
     }
 
-    /// Whether the values are whole rows.
+    /// Whether these are whole rows of a boundary between stages: a vector crosses none.
     pub fn is_well_formed(&self) -> bool {
         match self {
             Self::Ids(_) => true,
+            Self::Vector(_) => false,
             Self::Hidden { width, values } => *width > 0 && values.len() % *width as usize == 0,
         }
     }
@@ -111,6 +118,8 @@ impl Rows {
             Self::Hidden { width, values } => {
                 values.chunks_exact((*width).max(1) as usize).for_each(|row| leaf(row_leaf::<Blake2b>(row)))
             }
+            Self::Vector(v) if v.is_empty() => {}
+            Self::Vector(v) => leaf(vector_leaf::<Blake2b>(v)),
         }
     }
 
@@ -129,31 +138,32 @@ pub struct StageSpec {
     pub model: ModelId,
     /// The layers.
     pub span: Span,
-    /// The prompt, at least one id.
+    /// The prompt, or the text to embed; at least one id.
     pub prompt: Arc<[u32]>,
-    /// Most ids to generate.
-    pub max_new: u32,
-    /// How they are drawn.
-    pub sampling: SamplingParams,
+    /// What is computed of it.
+    pub task: JobTask,
 }
 
 impl StageSpec {
     /// From a job and one of its spans; none if the prompt is not inline.
     pub fn of(spec: &JobSpec, span: Span) -> Option<Self> {
         let JobInput::Inline(ids) = &spec.input else { return None };
-        Some(Self {
-            model: spec.model,
-            span,
-            prompt: ids.iter().copied().collect::<Vec<_>>().into(),
-            max_new: spec.max_new_tokens,
-            sampling: spec.sampling,
-        })
+        Some(Self { model: spec.model, span, prompt: ids.iter().copied().collect::<Vec<_>>().into(), task: spec.task })
     }
 
-    /// Sampling parameters as the exact crate has them.
-    pub fn exact_sampling(&self) -> Sampling {
-        let SamplingParams { temperature, top_k, top_p, seed } = self.sampling;
-        Sampling { temperature, top_k, top_p, seed }
+    /// Most ids to generate.
+    pub fn max_new(&self) -> u32 {
+        self.task.max_new_tokens()
+    }
+
+    /// Positions that are computed of a whole transcript: the last generated id is never fed back.
+    pub fn positions(&self, transcript: &[u32]) -> usize {
+        transcript.len().saturating_sub(usize::from(!self.embeds()))
+    }
+
+    /// Whether it takes part in embedding a text.
+    pub fn embeds(&self) -> bool {
+        self.task == JobTask::Embed
     }
 }
 
@@ -162,7 +172,7 @@ impl StageSpec {
 pub struct StageOutcome {
     /// Root of what it received: of all T ids in the first stage.
     pub in_root: H256,
-    /// Root of what it handed on: of all T ids from the last stage.
+    /// Root of what it handed on: from the last stage, of all T ids or of the vector.
     pub out_root: H256,
     /// Root of its keys and values.
     pub kv_root: H256,
@@ -183,7 +193,7 @@ impl StageOutcome {
             first_layer: spec.span.first.into(),
             end_layer: spec.span.end.into(),
             t_in: spec.prompt.len() as u32,
-            generation: Some(Generation { max_new: spec.max_new, sampling: spec.exact_sampling() }),
+            generation: spec.task.generation(),
             in_root: self.in_root.0,
             out_root: self.out_root.0,
             kv_root: self.kv_root.0,
@@ -209,7 +219,9 @@ pub struct LocalModel {
     pub id: ModelId,
     /// Its name.
     pub name: String,
-    /// Entries of a residual row.
+    /// Whether it continues texts or embeds them.
+    pub kind: ModelKind,
+    /// Entries of a residual row, and of an encoder's vector.
     pub width: u32,
     /// Number of layers.
     pub layers: u16,
@@ -273,7 +285,8 @@ pub enum EngineError {
 /// One stage of one sequence being computed.
 pub trait Stage: Send {
     /// Computes the next positions: ids in the first stage, rows in the others. Returns the rows for the next stage; from the
-    /// last stage, the id drawn after the newest position, or none while prompt positions are missing.
+    /// last stage, the id drawn after the newest position, or none while prompt positions are missing. A stage of an encoder is
+    /// given all positions at once, and its last one returns the vector.
     fn forward(&mut self, input: &Rows) -> Result<Rows, EngineError>;
 
     /// Ends the sequence and returns its roots. `last` is the id that ended generation: a first stage never computes it, but
@@ -284,7 +297,7 @@ pub trait Stage: Send {
 /// A re-execution.
 #[derive(Clone, Copy, Debug)]
 pub struct Replay<'a> {
-    /// All T ids. A stage that neither reads nor draws ids looks only at how many there are.
+    /// All T ids: the input and what was generated. A stage that neither reads nor draws ids looks only at how many there are.
     pub transcript: &'a [u32],
     /// What the stage received, unless it is the first.
     pub rows: Option<&'a Rows>,

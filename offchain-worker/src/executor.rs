@@ -14,7 +14,7 @@ use crate::{
         peer_from_chain,
         transport::Misbehaviour,
     },
-    ring::{Accepted, SignedHandoff, StageRun},
+    ring::{pieces, Accepted, SignedHandoff, StageRun},
 };
 use assay_primitives::{api::JobView, digest, AccountId, Answer, Handoff, JobHash, Role, StageCommitment, StageRef};
 use polkadot_sdk::sc_network::PeerId;
@@ -236,20 +236,16 @@ impl Executors {
             // The next machine waits: what is for another node leaves from the inference thread, not through the loop.
             let stage = run.view.stages.get(run.ring.downstream_of().stage as usize);
             let remote = stage
-                .filter(|stage| stage.worker != identity.worker)
+                .filter(|stage| stage.worker != identity.worker && run.ring.feeds())
                 .map(|stage| (stage.worker.clone(), peer_from_chain(&stage.peer)));
             let piece = move || {
                 let started = Instant::now();
                 let (mut engine, input) = (work.engine, work.input);
                 let mut result = guarded(|| engine.forward(&input).map(|out| (engine, out)));
                 if let (Some((worker, peer)), Ok((_, out))) = (&remote, &mut result) {
-                    let rows = std::mem::replace(out, Rows::Ids(Vec::new()));
-                    let message = RingMessage::Rows { at, start, rows };
-                    if !matches!(&message, RingMessage::Rows { rows, .. } if rows.is_empty()) {
+                    for (first, rows) in pieces(out, 0) {
+                        let message = RingMessage::Rows { at, start: start + first as u32, rows };
                         ctx.transport.send(worker, *peer, &message);
-                    }
-                    if let RingMessage::Rows { rows, .. } = message {
-                        *out = rows;
                     }
                 }
                 ctx.metrics.step(class, input.len(), started.elapsed());
@@ -569,7 +565,7 @@ impl Executors {
             return self.confirm_next();
         }
         let finished = self.runs.iter().filter_map(|(at, run)| match run.phase {
-            Phase::Finished(outcome) if run.ring.is_alone() || run.handoffs.values().any(|handoff| handoff.last) => {
+            Phase::Finished(outcome) if !run.ring.feeds() || run.handoffs.values().any(|handoff| handoff.last) => {
                 Some((*at, outcome))
             }
             _ => None,
@@ -587,7 +583,9 @@ impl Executors {
             // A stage between the ends knows no ids, and its rows depend on none: only their number matters.
             [] => {
                 let mut ids = run.ring.spec().prompt.to_vec();
-                ids.resize(run.ring.input().len() as usize + 1, 0);
+                if !run.ring.spec().embeds() {
+                    ids.resize(run.ring.input().len() as usize + 1, 0);
+                }
                 ids
             }
             ids => ids.to_vec(),
@@ -628,13 +626,10 @@ impl Executors {
         let Some(run) = self.runs.get_mut(&at) else { return };
         run.phase = Phase::Answered;
         let root = outcome.stage_root(run.ring.spec());
-        let output = match run.ring.is_last() {
-            true => match run.ring.generated().to_vec().try_into() {
-                Ok(output) => Some(output),
-                Err(_) => return,
-            },
-            false => None,
-        };
+        let output = run.ring.answer();
+        if output.is_none() && run.ring.is_last() {
+            return;
+        }
         let commitment = StageCommitment {
             in_root: outcome.in_root,
             out_root: run.ring.output().root(),

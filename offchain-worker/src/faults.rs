@@ -60,10 +60,10 @@ impl Engine for FaultyEngine {
                 log::warn!(target: crate::LOG_TARGET, "this node misbehaves on purpose: {fault:?}");
                 let mut out = ListBuilder::new();
                 let last = self.inner.model(&spec.model).is_some_and(|model| model.layers == spec.span.end);
-                if last {
+                if last && !spec.embeds() {
                     Rows::Ids(spec.prompt.to_vec()).leaves(|leaf| out.push_hash(leaf));
                 }
-                let (t_in, max_new) = (spec.prompt.len(), spec.max_new as usize);
+                let (t_in, max_new) = (spec.prompt.len(), spec.max_new() as usize);
                 Ok(Box::new(FaultyStage { inner, fault, out, computed: 0, t_in, max_new }))
             }
             _ => Ok(inner),
@@ -101,13 +101,14 @@ impl Stage for FaultyStage {
                 Rows::Hidden { values, .. } => values.iter_mut().take(1).for_each(|v| *v ^= 1 << 12),
                 // A drawn id is fed back: changing it would stop an honest engine, so only its row is changed.
                 Rows::Ids(_) => {}
+                Rows::Vector(v) => v.iter_mut().take(1).for_each(|v| *v ^= 1),
             }
         }
         if self.fault == Fault::ForgedText && self.computed + 1 == self.t_in + self.max_new {
             match &mut rows {
                 // The last id is never computed, so nothing follows from it.
                 Rows::Ids(ids) => ids.iter_mut().for_each(|id| *id = id.checked_sub(1).unwrap_or(1)),
-                Rows::Hidden { .. } => {}
+                Rows::Hidden { .. } | Rows::Vector(_) => {}
             }
         }
         rows.leaves(|leaf| self.out.push_hash(leaf));

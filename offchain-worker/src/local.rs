@@ -8,12 +8,13 @@ use crate::{
 use assay_engine::{
     kernels::{Backend, Threads},
     package::Package,
-    stage::{self, Control, Setup, StageCommit, StageInput, StageOutput},
+    stage::{self, Control, Encoded, EncoderOutput, EncoderStage, Setup, StageCommit, StageInput, StageOutput},
     tokenizer::Tokenizer,
 };
-use assay_primitives::ModelId;
+use assay_exact::{commit::Generation, header::Kind};
+use assay_primitives::{traits::ModelKind, ModelId};
 use polkadot_sdk::sp_core::H256;
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, path::PathBuf, str::FromStr, sync::Arc};
 
 struct Held {
     package: Arc<Package>,
@@ -65,6 +66,10 @@ impl LocalEngine {
         let model = LocalModel {
             id: H256(package.model_root()),
             name,
+            kind: match header.kind {
+                Kind::Decoder => ModelKind::Decoder,
+                Kind::Encoder => ModelKind::Encoder,
+            },
             width: header.d,
             layers: header.layers as u16,
             vocab: header.vocab,
@@ -118,14 +123,15 @@ fn failed(error: assay_engine::EngineError) -> EngineError {
     }
 }
 
-fn spec_of(spec: &StageSpec) -> stage::StageSpec {
-    stage::StageSpec {
-        first: spec.span.first.into(),
-        end: spec.span.end.into(),
-        prompt: spec.prompt.clone(),
-        max_new: spec.max_new,
-        sampling: spec.exact_sampling(),
-    }
+/// The engine's specification of a decoder's stage; none of an encoder's.
+fn spec_of(spec: &StageSpec) -> Option<stage::StageSpec> {
+    let Generation { max_new, sampling } = spec.task.generation()?;
+    let (first, end) = (spec.span.first.into(), spec.span.end.into());
+    Some(stage::StageSpec { first, end, prompt: spec.prompt.clone(), max_new, sampling })
+}
+
+fn layers_of(spec: &StageSpec) -> Range<u32> {
+    spec.span.first.into()..spec.span.end.into()
 }
 
 fn outcome_of(commit: StageCommit) -> StageOutcome {
@@ -162,8 +168,17 @@ impl Engine for LocalEngine {
         if u32::from(spec.span.first) < span.start || u32::from(spec.span.end) > span.end {
             return Err(EngineError::UnknownSpan { model: spec.model, span: spec.span });
         }
-        let stage = stage::Stage::open(&held.package, spec_of(spec), &self.ring).map_err(failed)?;
-        Ok(Box::new(LocalStage { stage, width: held.model.width }))
+        let width = held.model.width;
+        Ok(match spec_of(spec) {
+            Some(generation) => {
+                let stage = stage::Stage::open(&held.package, generation, &self.ring).map_err(failed)?;
+                Box::new(LocalStage { stage, width })
+            }
+            None => {
+                let stage = EncoderStage::open(&held.package, layers_of(spec), &self.ring).map_err(failed)?;
+                Box::new(LocalEncoder { stage, width, commit: None })
+            }
+        })
     }
 
     fn replay(&self, spec: &StageSpec, replay: Replay<'_>) -> Result<StageOutcome, EngineError> {
@@ -185,8 +200,16 @@ impl Engine for LocalEngine {
             _ => None,
         };
         let mut control = Control::default().cancelled_by(replay.cancel);
-        let replayed = stage::replay(&held.package, spec_of(spec), replay.transcript, rows, setup, &mut control);
-        Ok(outcome_of(replayed.map_err(failed)?.commit))
+        let (package, ids) = (&held.package, replay.transcript);
+        Ok(outcome_of(match spec_of(spec) {
+            Some(generation) => {
+                stage::replay(package, generation, ids, rows, setup, &mut control).map_err(failed)?.commit
+            }
+            None => {
+                let replayed = stage::replay_encoder(package, layers_of(spec), ids, rows, setup, &mut control);
+                replayed.map_err(failed)?.commit
+            }
+        }))
     }
 
     fn backend(&self) -> String {
@@ -199,12 +222,18 @@ struct LocalStage {
     width: u32,
 }
 
+/// Rows as the engine takes them.
+fn input_of(rows: &Rows) -> Result<StageInput<'_>, EngineError> {
+    match rows {
+        Rows::Ids(ids) => Ok(StageInput::Ids(ids)),
+        Rows::Hidden { values, .. } => Ok(StageInput::Rows(values)),
+        Rows::Vector(_) => Err(EngineError::Failed("no stage takes a vector".into())),
+    }
+}
+
 impl Stage for LocalStage {
     fn forward(&mut self, input: &Rows) -> Result<Rows, EngineError> {
-        let input = match input {
-            Rows::Ids(ids) => StageInput::Ids(ids),
-            Rows::Hidden { values, .. } => StageInput::Rows(values),
-        };
+        let input = input_of(input)?;
         Ok(match self.stage.forward(input, &mut Control::default()).map_err(failed)? {
             StageOutput::Rows(values) => Rows::Hidden { width: self.width, values },
             StageOutput::Token(token) => Rows::Ids(vec![token.id]),
@@ -217,6 +246,29 @@ impl Stage for LocalStage {
             self.stage.end(last).map_err(failed)?;
         }
         Ok(outcome_of(self.stage.finish().map_err(failed)?))
+    }
+}
+
+struct LocalEncoder {
+    stage: EncoderStage,
+    width: u32,
+    /// Of the text that went through.
+    commit: Option<StageCommit>,
+}
+
+impl Stage for LocalEncoder {
+    fn forward(&mut self, input: &Rows) -> Result<Rows, EngineError> {
+        let encoded = self.stage.forward(input_of(input)?, &mut Control::default()).map_err(failed)?;
+        let Encoded { output, commit } = encoded;
+        self.commit = Some(commit);
+        Ok(match output {
+            EncoderOutput::Rows(values) => Rows::Hidden { width: self.width, values },
+            EncoderOutput::Vector(v) => Rows::Vector(v),
+        })
+    }
+
+    fn finish(self: Box<Self>, _: Option<u32>) -> Result<StageOutcome, EngineError> {
+        self.commit.map(outcome_of).ok_or_else(|| EngineError::Failed("no text went through the stage".into()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! A receipt for JSON.
 
-use assay_primitives::Receipt;
+use assay_primitives::{Output, Receipt};
 use codec::Encode;
 use polkadot_sdk::sp_core::{hexdisplay::HexDisplay, H256};
 use serde::Serialize;
@@ -17,14 +17,16 @@ pub struct ReceiptView {
     pub model: H256,
     /// The attempt that succeeded, from 0.
     pub attempt: u32,
-    /// Root of prompt and output ids.
+    /// Root of the ids of the input and, after it, the generated ones.
     pub ids_root: H256,
-    /// Prompt length.
+    /// Length of the input.
     pub input_len: u32,
-    /// The generated ids.
+    /// The generated ids; none of an embedding.
     pub output: Vec<u32>,
     /// Their text, if this node has the model's tokenizer.
     pub text: Option<String>,
+    /// The text's vector, of an embedding: integers in units of 2^-15, of unit length.
+    pub vector: Option<Vec<i16>>,
     /// How much the receipt proves.
     pub assurance: AssuranceView,
     /// Stage by stage.
@@ -86,8 +88,12 @@ impl ReceiptView {
             attempt: receipt.attempt,
             ids_root: receipt.ids_root,
             input_len: receipt.input_len,
-            output: receipt.output.to_vec(),
+            output: receipt.output.ids().to_vec(),
             text,
+            vector: match &receipt.output {
+                Output::Ids(_) => None,
+                Output::Vector(vector) => Some(vector.to_vec()),
+            },
             assurance: AssuranceView {
                 k: assurance.k,
                 verified: assurance.k > 1,

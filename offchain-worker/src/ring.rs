@@ -5,7 +5,7 @@
 
 use crate::engine::{LocalModel, Rows, Stage, StageSpec};
 use assay_exact::{hash::Blake2b, merkle::ListBuilder};
-use assay_primitives::{StageRef, WorkerSignature};
+use assay_primitives::{Output, StageRef, WorkerSignature};
 use polkadot_sdk::sp_core::H256;
 use std::collections::BTreeMap;
 
@@ -20,6 +20,12 @@ pub const CHUNK_BYTES: usize = 1024 * 1024;
 pub fn chunk_rows(width: Option<u32>) -> usize {
     let bytes = width.unwrap_or(1).max(1) as usize * 4;
     (CHUNK_BYTES / bytes).clamp(1, CHUNK_POSITIONS)
+}
+
+/// Rows in messages of a good size, each with the number of its first row, from row `from` on.
+pub fn pieces(rows: &Rows, from: usize) -> impl Iterator<Item = (usize, Rows)> + '_ {
+    let step = chunk_rows(rows.width());
+    (from..rows.len()).step_by(step).map(move |start| (start, rows.slice(start, start + step)))
 }
 
 /// Rows of one boundary, with their running root.
@@ -164,11 +170,17 @@ pub struct StageRun {
 impl StageRun {
     /// Begins stage `at` of a ring of `stages`.
     pub fn new(at: StageRef, stages: u8, spec: StageSpec, model: LocalModel, engine: Box<dyn Stage>) -> Self {
-        let boundary = |ids: bool| match ids {
-            true => Boundary::new(Rows::Ids(spec.prompt.to_vec())),
-            false => Boundary::new(Rows::empty(Some(model.width))),
+        let (first, last) = (at.stage == 0, at.stage + 1 == stages);
+        let ids = || Boundary::new(Rows::Ids(spec.prompt.to_vec()));
+        let hidden = || Boundary::new(Rows::empty(Some(model.width)));
+        let input = if first { ids() } else { hidden() };
+        let output = match (last, spec.embeds()) {
+            (true, false) => ids(),
+            (true, true) => Boundary::new(Rows::Vector(Vec::new())),
+            (false, _) => hidden(),
         };
-        let (input, output) = (boundary(at.stage == 0), boundary(at.stage + 1 == stages));
+        // Nothing is generated that would tell it only later.
+        let total = spec.embeds().then_some(spec.prompt.len() as u32);
         Self {
             at,
             stages,
@@ -178,7 +190,7 @@ impl StageRun {
             output,
             engine: Some(engine),
             fed: 0,
-            total: None,
+            total,
             ahead: BTreeMap::new(),
             upstream: None,
             handed: None,
@@ -221,6 +233,16 @@ impl StageRun {
         self.stages == 1
     }
 
+    /// Whether another stage feeds it: all do of a ring, but an embedding's stages are a line from the input to the vector.
+    pub fn is_fed(&self) -> bool {
+        !self.is_alone() && !(self.spec.embeds() && self.is_first())
+    }
+
+    /// Whether it feeds another stage.
+    pub fn feeds(&self) -> bool {
+        !self.is_alone() && !(self.spec.embeds() && self.is_last())
+    }
+
     /// The stage before it around the ring.
     pub fn upstream_of(&self) -> StageRef {
         StageRef { stage: (self.at.stage + self.stages - 1) % self.stages, ..self.at }
@@ -252,7 +274,7 @@ impl StageRun {
             true => self.input.len() > n,
             false => self.input.len() >= n,
         });
-        (!self.is_alone() && self.broken.is_none() && !(complete && self.upstream.is_some())).then(|| self.input.len())
+        (self.is_fed() && self.broken.is_none() && !(complete && self.upstream.is_some())).then(|| self.input.len())
     }
 
     /// Whether it waits for its upstream and has nothing to do meanwhile.
@@ -263,6 +285,9 @@ impl StageRun {
     /// Rows from upstream.
     pub fn accept(&mut self, start: u32, rows: &Rows) -> Accepted {
         let have = self.input.len();
+        if !self.is_fed() {
+            return Accepted::Wrong("rows for a stage that no other feeds");
+        }
         if rows.width() != self.input.rows().width() {
             return Accepted::Wrong("rows of another kind or width");
         }
@@ -287,14 +312,14 @@ impl StageRun {
 
     /// Why an honest upstream cannot send these rows after those it sent.
     fn refuse(&self, fresh: &Rows) -> Option<&'static str> {
-        let most = self.spec.prompt.len() + self.spec.max_new as usize;
+        let most = self.spec.prompt.len() + self.spec.max_new() as usize;
         match (fresh, self.input.rows()) {
             (Rows::Ids(ids), Rows::Ids(known)) => {
                 if ids.iter().any(|id| *id >= self.model.vocab) {
                     return Some("an id outside of the vocabulary");
                 }
                 // Nothing follows the id that ends generation.
-                let (t_in, max_new) = (self.spec.prompt.len(), self.spec.max_new);
+                let (t_in, max_new) = (self.spec.prompt.len(), self.spec.max_new());
                 let mut ended = self.model.is_complete(known, t_in, max_new);
                 for (i, id) in ids.iter().enumerate() {
                     if ended {
@@ -306,8 +331,9 @@ impl StageRun {
             }
             // What came behind the last position would be committed to as received, and never be computed.
             _ if self.end().is_some_and(|end| self.input.len() + fresh.len() as u32 > end) => {
-                Some("rows after the end of generation")
+                Some("rows after the last position")
             }
+            _ if self.spec.embeds() => None,
             _ => (self.input.len() as usize + fresh.len() >= most).then_some("more rows than the job has positions"),
         }
     }
@@ -319,7 +345,7 @@ impl StageRun {
 
     /// A handoff from upstream.
     pub fn accept_handoff(&mut self, handoff: SignedHandoff) {
-        if self.is_alone() || self.upstream.is_some() {
+        if !self.is_fed() || self.upstream.is_some() {
             return;
         }
         // Only the newest few can matter: the final one, and the next to be reached.
@@ -357,7 +383,7 @@ impl StageRun {
                 self.ahead.insert(handoff.n_rows, handoff);
                 return;
             }
-            if !self.is_first() && !self.is_last() {
+            if !self.is_first() && !self.is_last() && !self.spec.embeds() {
                 self.total = Some(handoff.n_rows);
             }
             match self.ends_at(handoff.n_rows) {
@@ -374,8 +400,9 @@ impl StageRun {
     fn ends_at(&self, n: u32) -> bool {
         let t_in = self.spec.prompt.len() as u32;
         match self.total {
+            Some(total) if self.spec.embeds() => n == total,
             Some(total) if self.is_first() => n == total + 1,
-            Some(total) => n == total && (t_in..t_in + self.spec.max_new).contains(&n),
+            Some(total) => n == total && (t_in..t_in + self.spec.max_new()).contains(&n),
             // Every row is computed and no end was drawn: it comes too early.
             None => false,
         }
@@ -388,13 +415,17 @@ impl StageRun {
             (_, Rows::Ids(ids)) if self.is_last() => ids,
             _ => return,
         };
-        if self.model.is_complete(ids, self.spec.prompt.len(), self.spec.max_new) {
+        if !self.spec.embeds() && self.model.is_complete(ids, self.spec.prompt.len(), self.spec.max_new()) {
             self.total = Some(ids.len() as u32 - 1);
         }
     }
 
     /// End of the positions that can be computed now.
     fn available(&self) -> u32 {
+        if self.spec.embeds() {
+            // Every position sees every other one: all of them, or none.
+            return self.total.filter(|total| self.input.len() >= *total).unwrap_or(self.fed);
+        }
         let given = match self.is_last() {
             // Each draw decides the next position's id: also when a restarted stage is given all its rows again at once.
             true => self.input.len().min(self.output.len()),
@@ -415,9 +446,13 @@ impl StageRun {
         let engine = self.engine.take()?;
         let from = self.fed as usize;
         let width = self.model.width;
-        let to = (self.available() as usize).min(from + chunk_rows(Some(width)));
+        let to = match self.spec.embeds() {
+            true => self.available() as usize,
+            false => (self.available() as usize).min(from + chunk_rows(Some(width))),
+        };
         self.fed = to as u32;
-        Some(Work { engine, input: self.input.rows().slice(from, to), decode: to >= self.spec.prompt.len() })
+        let decode = to >= self.spec.prompt.len() && !self.spec.embeds();
+        Some(Work { engine, input: self.input.rows().slice(from, to), decode })
     }
 
     /// The engine's answer to the last piece. Fails if it is not what that piece can give.
@@ -429,6 +464,13 @@ impl StageRun {
                 return Err("the engine returned another number or kind of rows than it was given");
             }
             return Ok(Produced { rows: Some((start, out)), drawn: Vec::new() });
+        }
+        if self.spec.embeds() {
+            let fits = matches!(&out, Rows::Vector(v) if v.len() == self.model.width as usize);
+            if !fits || !self.output.append(&out) {
+                return Err("the engine's last stage returned no vector of the model's width");
+            }
+            return Ok(Produced::default());
         }
         let Rows::Ids(drawn) = out else { return Err("the engine's last stage returned no ids") };
         let t_in = self.spec.prompt.len() as u32;
@@ -455,15 +497,16 @@ impl StageRun {
     }
 
     fn output_complete(&self) -> bool {
-        self.total.is_some_and(|n| match self.is_last() {
-            true => self.output.len() == n + 1,
-            false => self.output.len() == n,
+        self.total.is_some_and(|n| match (self.is_last(), self.spec.embeds()) {
+            (true, true) => self.output.len() == 1,
+            (true, false) => self.output.len() == n + 1,
+            (false, _) => self.output.len() == n,
         })
     }
 
     /// The handoff that is now due to be signed, if one is: over the newest multiple of [`HANDOFF_EVERY`], or the final one.
     pub fn handoff_due(&mut self) -> Option<HandoffDue> {
-        if self.is_alone() || self.broken.is_some() {
+        if !self.feeds() || self.broken.is_some() {
             return None;
         }
         let last = self.output_complete();
@@ -483,8 +526,16 @@ impl StageRun {
     /// Rows from position `from` on, in pieces, for a neighbour that missed them.
     pub fn replay_output(&self, from: u32) -> impl Iterator<Item = (u32, Rows)> + '_ {
         let rows = self.output.rows();
-        let step = chunk_rows(rows.width());
-        (from as usize..rows.len()).step_by(step).map(move |start| (start as u32, rows.slice(start, start + step)))
+        pieces(rows, from as usize).map(|(start, piece)| (start as u32, piece))
+    }
+
+    /// The answer, once it is complete: of the last stage.
+    pub fn answer(&self) -> Option<Output> {
+        match self.output.rows() {
+            Rows::Vector(v) if self.output_complete() => v.clone().try_into().ok().map(Output::Vector),
+            _ if self.is_last() => self.generated().to_vec().try_into().ok().map(Output::Ids),
+            _ => None,
+        }
     }
 
     /// Whether upstream delivered more than the engine was given.
@@ -497,7 +548,7 @@ impl StageRun {
     /// commit.
     pub fn take_finished(&mut self) -> Option<Box<dyn Stage>> {
         let computed = self.total.is_some_and(|n| self.fed == n) && self.output_complete();
-        if computed && self.broken.is_none() && (self.is_alone() || self.upstream.is_some()) {
+        if computed && self.broken.is_none() && (!self.is_fed() || self.upstream.is_some()) {
             return self.engine.take();
         }
         None

@@ -13,7 +13,7 @@ use crate::{
     engine::{Engine, EngineError, LocalModel},
     stream::{StreamHub, StreamItem},
 };
-use assay_primitives::{JobHash, ModelId, MAX_INPUT_IDS};
+use assay_primitives::{traits::ModelKind, JobHash, ModelId, MAX_INPUT_IDS};
 use jsonrpsee::{
     core::{async_trait, RpcResult, SubscriptionResult},
     proc_macros::rpc,
@@ -48,6 +48,10 @@ pub struct ModelView {
     pub id: ModelId,
     /// Its name: the registry's, or that of the local package.
     pub name: String,
+    /// `decoder`: continues texts; `encoder`: embeds them.
+    pub kind: &'static str,
+    /// Entries of a residual row, and of an encoder's vector.
+    pub width: u32,
     /// Ids in the vocabulary.
     pub vocab: u32,
     /// Longest sequence, prompt and output.
@@ -190,7 +194,9 @@ impl InferenceRpcServer for Rpc {
             ));
         }
         let ids = self.engine.tokenize(&model.id, &text)?;
-        let most = MAX_INPUT_IDS.min(model.context.saturating_sub(1)) as usize;
+        // A prompt leaves a place for an answer.
+        let answer = u32::from(model.kind == ModelKind::Decoder);
+        let most = MAX_INPUT_IDS.min(model.context.saturating_sub(answer)) as usize;
         match ids.len() {
             0 => Err(error(BAD_PROMPT, "the text has no tokens; a prompt needs at least one")),
             n if n > most => Err(error(
@@ -225,6 +231,8 @@ impl InferenceRpcServer for Rpc {
                 local: locals.iter().any(|local| local.id == info.id),
                 id: info.id,
                 name: String::from_utf8_lossy(&info.name).into_owned(),
+                kind: kind_name(info.kind),
+                width: info.width,
                 vocab: info.vocab,
                 context: info.context,
                 layers: info.layers,
@@ -238,6 +246,8 @@ impl InferenceRpcServer for Rpc {
                 views.push(ModelView {
                     id: local.id,
                     name: local.name,
+                    kind: kind_name(local.kind),
+                    width: local.width,
                     vocab: local.vocab,
                     context: local.context,
                     layers: local.layers,
@@ -284,6 +294,13 @@ async fn forward(sink: SubscriptionSink, backlog: Vec<StreamItem>, mut items: to
                 return;
             }
         }
+    }
+}
+
+fn kind_name(kind: ModelKind) -> &'static str {
+    match kind {
+        ModelKind::Decoder => "decoder",
+        ModelKind::Encoder => "encoder",
     }
 }
 

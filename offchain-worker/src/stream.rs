@@ -10,7 +10,7 @@ use assay_exact::{
     hash::Blake2b,
     merkle::{leaf_hash, ListBuilder},
 };
-use assay_primitives::{api::JobView, digest, JobHash, JobInput, JobPhase, ModelId, Role};
+use assay_primitives::{api::JobView, digest, JobHash, JobInput, JobPhase, ModelId, Output, Role};
 use parking_lot::Mutex;
 use polkadot_sdk::sp_core::{hexdisplay::HexDisplay, H256};
 use serde::Serialize;
@@ -192,7 +192,10 @@ impl StreamHub {
                 stream.absent = 0;
                 if stream.settled_at.is_none() {
                     stream.settled_at = Some(best);
-                    let text = engine.as_ref().and_then(|e| e.detokenize(&receipt.model, &receipt.output).ok());
+                    let text = match &receipt.output {
+                        Output::Ids(ids) => engine.as_ref().and_then(|e| e.detokenize(&receipt.model, ids).ok()),
+                        Output::Vector(_) => None,
+                    };
                     stream.push(StreamItem::Settled { receipt: Box::new(ReceiptView::of(receipt, text)) });
                 }
                 if stream.settled_at.is_some_and(|block| finalized >= block) && !stream.ended {
@@ -351,7 +354,7 @@ impl Stream {
             return Heard::Quiet;
         }
         let Some(last) = view.stages.last() else { return Heard::Quiet };
-        if usize::from(frame.at.stage) + 1 != view.stages.len() || frame.seq > view.spec.max_new_tokens {
+        if usize::from(frame.at.stage) + 1 != view.stages.len() || frame.seq > view.spec.task.max_new_tokens() {
             return Heard::Forged;
         }
         let fresh = &frame.ids[have - frame.start() as usize..];

@@ -9,7 +9,7 @@ use crate::{
     local::LocalEngine,
 };
 use assay_engine::package::{entry_file, MANIFEST_FILE, TOKENIZER_FILE};
-use assay_primitives::{CheckVerdict, JobSpec, SamplingParams, Span};
+use assay_primitives::{CheckVerdict, JobSpec, JobTask, SamplingParams, Span};
 use polkadot_sdk::sc_network::PeerId;
 use std::{io::Write, sync::Arc};
 use tempfile::TempDir;
@@ -29,7 +29,8 @@ async fn the_demo_model_over_two_nodes_gives_what_one_process_gives() {
     let prompt = engine.tokenize(&model.id, "A slice is a view into").unwrap();
     let sampled = SamplingParams { temperature: 700, top_k: 40, top_p: 60_000, seed: [7; 32] };
     for sampling in [SamplingParams::GREEDY, sampled] {
-        let spec = JobSpec { model: model.id, sampling, ..toy::job_spec(&prompt, 24, 0, 2) };
+        let task = JobTask::Generate { max_new_tokens: 24, sampling };
+        let spec = JobSpec { model: model.id, task, ..toy::job_spec(&prompt, 24, 0, 2) };
         let half = model.layers / 2;
         let spans = [Span { first: 0, end: half }, Span { first: half, end: model.layers }];
         let executors = [nodes[0].worker.clone(), nodes[1].worker.clone()];
@@ -56,7 +57,7 @@ async fn the_demo_model_over_two_nodes_gives_what_one_process_gives() {
             |_| std::ops::ControlFlow::Continue(()),
         )
         .unwrap();
-        assert_eq!(chain.settled(&job).unwrap().output.to_vec(), alone.generated());
+        assert_eq!(chain.settled(&job).unwrap().output.ids(), alone.generated());
         let view = chain.view(&job);
         assert!(view.stages.iter().flat_map(|s| &s.seats).all(|s| matches!(s.answer, Some(CheckVerdict::Agree(_)))));
     }
@@ -85,8 +86,7 @@ fn weights_that_change_under_the_node_accuse_nobody() {
         model: model.id,
         span: Span { first: 0, end: model.layers },
         prompt: vec![5, 6, 7].into(),
-        max_new: 1,
-        sampling: SamplingParams::GREEDY,
+        task: JobTask::Generate { max_new_tokens: 1, sampling: SamplingParams::GREEDY },
     };
     let cancel = Default::default();
     let replay = |arithmetic| {
@@ -117,8 +117,7 @@ fn a_part_of_a_model_that_is_held_whole_adds_nothing() {
         model: model.id,
         span: Span { first: 4, end: model.layers },
         prompt: vec![5].into(),
-        max_new: 1,
-        sampling: SamplingParams::GREEDY,
+        task: JobTask::Generate { max_new_tokens: 1, sampling: SamplingParams::GREEDY },
     };
     assert!(engine.open(&spec).is_ok(), "the embedded package still serves all layers");
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 use assay_primitives::{
     api::{CommitView, JobView},
-    AccountId, Answer, CheckVerdict, JobHash, JobPhase, Role, StageRef, WorkCtx,
+    AccountId, Answer, CheckVerdict, JobHash, JobPhase, Output, Role, StageRef, WorkCtx,
 };
 use polkadot_sdk::{sc_network::PeerId, sp_core::H256};
 use std::{
@@ -107,7 +107,11 @@ impl World {
     fn assert_right(&self, job: &JobHash) {
         let receipt = self.chain.settled(job).expect("settled");
         let view = self.chain.view(job);
-        assert_eq!(receipt.output.to_vec(), toy::generate_staged(&view.spec, view.stages.len() as u8));
+        let stages = view.stages.len() as u8;
+        match &receipt.output {
+            Output::Ids(ids) => assert_eq!(ids.to_vec(), toy::generate_staged(&view.spec, stages)),
+            Output::Vector(vector) => assert_eq!(vector.to_vec(), toy::embed_staged(&view.spec, stages)),
+        }
         let refused: Vec<_> =
             self.chain.refused(job).into_iter().filter(|(a, _)| !matches!(a, Answer::Reveal { .. })).collect();
         assert_eq!(refused, []);

@@ -2,7 +2,9 @@
 
 use crate::engine::{Arithmetic, Engine, EngineError, LocalModel, Replay, Rows, Stage, StageOutcome, StageSpec};
 use crate::ring::Boundary;
-use assay_primitives::{JobInput, JobSpec, ModelId, SamplingParams, Span, VerificationMode};
+use assay_primitives::{
+    traits::ModelKind, JobInput, JobSpec, JobTask, ModelId, SamplingParams, Span, VerificationMode,
+};
 use polkadot_sdk::{sp_core::H256, sp_io::hashing::blake2_256};
 use std::{
     sync::{
@@ -26,6 +28,7 @@ pub fn model() -> LocalModel {
     LocalModel {
         id: model_id(),
         name: "toy".into(),
+        kind: ModelKind::Decoder,
         width: WIDTH,
         layers: LAYERS,
         vocab: VOCAB,
@@ -40,13 +43,20 @@ pub fn job_spec(prompt: &[u32], max_new: u32, seed: u8, k: u8) -> JobSpec {
         model: model_id(),
         template: 0,
         input: JobInput::Inline(prompt.to_vec().try_into().unwrap()),
-        max_new_tokens: max_new,
-        sampling: SamplingParams { seed: [seed; 32], ..SamplingParams::GREEDY },
+        task: JobTask::Generate {
+            max_new_tokens: max_new,
+            sampling: SamplingParams { seed: [seed; 32], ..SamplingParams::GREEDY },
+        },
         mode: if k > 1 { VerificationMode::Quorum { k } } else { VerificationMode::None },
         max_price: 1,
         insured: 0,
         extra_ticks: 0,
     }
+}
+
+/// The same text to embed: the toy is an encoder too.
+pub fn embedding(text: &[u32], k: u8) -> JobSpec {
+    JobSpec { task: JobTask::Embed, ..job_spec(text, 1, 0, k) }
 }
 
 /// The toy's layers cut into `n` stages.
@@ -89,7 +99,11 @@ impl ToyStage {
         let first = spec.span.first == 0;
         let last = spec.span.end == LAYERS;
         let empty = |ids: bool| Boundary::new(Rows::empty((!ids).then_some(WIDTH)));
-        let output = if last { Boundary::new(Rows::Ids(spec.prompt.to_vec())) } else { empty(false) };
+        let output = match (last, spec.embeds()) {
+            (true, true) => Boundary::new(Rows::Vector(Vec::new())),
+            (true, false) => Boundary::new(Rows::Ids(spec.prompt.to_vec())),
+            (false, _) => empty(false),
+        };
         Self {
             spec: spec.clone(),
             state: [0; 32],
@@ -111,7 +125,7 @@ impl ToyStage {
         let mut bytes = self.state.to_vec();
         bytes.extend(input);
         bytes.extend(self.spec.span.first.to_le_bytes());
-        bytes.extend(self.spec.sampling.seed);
+        bytes.extend(self.spec.task.generation().map(|g| g.sampling.seed).unwrap_or_default());
         bytes.extend(self.position.to_le_bytes());
         self.state = blake2_256(&bytes);
         if self.bent && self.position == 3 {
@@ -121,13 +135,14 @@ impl ToyStage {
         self.state[..16].chunks(4).map(|c| i32::from_le_bytes(c.try_into().unwrap())).collect()
     }
 
-    /// One step: all rows, or the id drawn after each position that is the prompt's last or later.
-    fn compute(&mut self, input: &Rows) -> (Vec<i32>, Vec<u32>) {
+    /// One step: all rows; of the last stage the id drawn after each position that is the prompt's last or later, or the vector.
+    fn compute(&mut self, input: &Rows) -> Rows {
         let (mut rows, mut ids) = (Vec::new(), Vec::new());
         for i in 0..input.len() {
             let one = match input.slice(i, i + 1) {
                 Rows::Ids(ids) => ids[0].to_le_bytes().to_vec(),
                 Rows::Hidden { values, .. } => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+                Rows::Vector(_) => panic!("no stage takes a vector"),
             };
             let row = self.row(&one);
             if self.position as usize >= self.spec.prompt.len() {
@@ -136,7 +151,11 @@ impl ToyStage {
             rows.extend(row);
         }
         assert!(self.input.append(input), "the ring feeds what the stage takes");
-        (rows, ids)
+        match (self.is_last(), self.spec.embeds()) {
+            (true, false) => Rows::Ids(ids),
+            (true, true) => Rows::Vector(self.state[..8].chunks(2).map(|c| i16::from_le_bytes([c[0], c[1]])).collect()),
+            (false, _) => Rows::Hidden { width: WIDTH, values: rows },
+        }
     }
 
     fn outcome(&self) -> StageOutcome {
@@ -155,14 +174,9 @@ impl Stage for ToyStage {
         assert!(!input.is_empty());
         thread::sleep(self.pace);
         self.steps.fetch_add(1, Ordering::SeqCst);
-        let (rows, ids) = self.compute(input);
-        let out = match self.is_last() {
-            true => {
-                assert!(ids.len() <= 1, "decoding draws one id at a time");
-                Rows::Ids(ids)
-            }
-            false => Rows::Hidden { width: WIDTH, values: rows },
-        };
+        assert!(!self.spec.embeds() || input.len() == self.spec.prompt.len(), "an encoder is given whole texts");
+        let out = self.compute(input);
+        assert!(!matches!(&out, Rows::Ids(ids) if ids.len() > 1), "decoding draws one id at a time");
         assert!(self.output.append(&out));
         Ok(out)
     }
@@ -205,14 +219,13 @@ impl Engine for Toy {
         }
         let bent = self.broken_kernels.load(Ordering::SeqCst) && !reference;
         let mut stage = ToyStage::new(spec, bent, false);
-        let n = replay.transcript.len() - 1;
+        let n = spec.positions(replay.transcript);
         let input = match replay.rows {
             Some(rows) => rows.clone(),
             None => Rows::Ids(replay.transcript[..n].to_vec()),
         };
         assert_eq!(input.len(), n);
-        let (rows, ids) = stage.compute(&input);
-        let out = if stage.is_last() { Rows::Ids(ids) } else { Rows::Hidden { width: WIDTH, values: rows } };
+        let out = stage.compute(&input);
         assert!(stage.output.append(&out));
         if spec.span.first == 0 {
             assert!(stage.input.append(&Rows::Ids(replay.transcript[n..].to_vec())));
@@ -227,10 +240,24 @@ impl Engine for Toy {
 
 /// What the toy generates over stages: unlike a real model's, a toy's rows depend on where it is cut.
 pub fn generate_staged(spec: &JobSpec, n: u8) -> Vec<u32> {
-    let whole = StageSpec::of(spec, Span { first: 0, end: LAYERS }).unwrap();
-    let mut stages: Vec<_> =
-        spans(n).into_iter().map(|span| ToyStage::new(&StageSpec { span, ..whole.clone() }, false, false)).collect();
+    let (whole, mut stages) = staged(spec, n);
     generate_over(&mut stages, &whole)
+}
+
+/// The vector that the toy makes over stages.
+pub fn embed_staged(spec: &JobSpec, n: u8) -> Vec<i16> {
+    let (whole, stages) = staged(spec, n);
+    let out =
+        stages.into_iter().fold(Rows::Ids(whole.prompt.to_vec()), |rows, mut stage| stage.forward(&rows).unwrap());
+    let Rows::Vector(vector) = out else { panic!("the last stage makes a vector") };
+    vector
+}
+
+fn staged(spec: &JobSpec, n: u8) -> (StageSpec, Vec<ToyStage>) {
+    let whole = StageSpec::of(spec, Span { first: 0, end: LAYERS }).unwrap();
+    let stages =
+        spans(n).into_iter().map(|span| ToyStage::new(&StageSpec { span, ..whole.clone() }, false, false)).collect();
+    (whole, stages)
 }
 
 fn generate_over(stages: &mut [ToyStage], spec: &StageSpec) -> Vec<u32> {
@@ -243,7 +270,7 @@ fn generate_over(stages: &mut [ToyStage], spec: &StageSpec) -> Vec<u32> {
         }
         let Rows::Ids(drawn) = &input else { panic!("the last stage draws ids") };
         ids.extend(drawn);
-        if model.is_complete(&ids, spec.prompt.len(), spec.max_new) {
+        if model.is_complete(&ids, spec.prompt.len(), spec.max_new()) {
             return ids[spec.prompt.len()..].to_vec();
         }
     }

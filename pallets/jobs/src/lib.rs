@@ -365,15 +365,17 @@ pub mod pallet {
         TemplateUnknown,
         /// Prompts kept elsewhere are not supported yet: give the token ids inline.
         BlobUnsupported,
-        /// The prompt needs at least one token id.
+        /// The input needs at least one token id.
         PromptEmpty,
-        /// A token id of the prompt is not in the model's vocabulary.
+        /// A token id of the input is not in the model's vocabulary.
         TokenOutOfVocabulary,
+        /// The model's kind does another task: decoders generate, encoders embed.
+        TaskUnfit,
         /// At least one new token must be asked for.
         NewTokensZero,
         /// More new tokens than a job may generate.
         NewTokensTooMany,
-        /// Prompt and new tokens together exceed the model's context.
+        /// Input and new tokens together exceed the model's context.
         ContextExceeded,
         /// A quorum needs k of at least 2; ask for no verification instead.
         QuorumTooSmall,
@@ -455,7 +457,7 @@ pub mod pallet {
         /// cannot be done; `quote` and `why_no_match` tell in advance.
         ///
         /// ## Parameters
-        /// - `spec`: model, prompt, sampling, verification and the most that the client pays.
+        /// - `spec`: model, input, task, verification and the most that the client pays.
         ///
         /// ## Errors
         /// One for each thing that can be wrong with a specification, and [`Error::NoHolder`] to [`Error::NotVerifiable`] when

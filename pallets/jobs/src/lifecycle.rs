@@ -159,9 +159,7 @@ impl<T: Config> Pallet<T> {
             let spans = T::Models::template(spec.model, spec.template).ok_or(Error::<T>::ModelUnknown)?;
             let work = spans
                 .iter()
-                .map(|s| {
-                    Self::stage_work(&spec, *s, spec.max_new_tokens).map(|w| market::StageWork { max: w, prefill: w })
-                })
+                .map(|span| Self::stage_work(&spec, *span))
                 .collect::<Option<Vec<_>>>()
                 .ok_or(Error::<T>::ModelUnknown)?;
             let matched = Self::match_stages(&Order {

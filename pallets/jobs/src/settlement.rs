@@ -174,7 +174,7 @@ impl<T: Config> Pallet<T> {
         for (stage, checker) in checks {
             let work = spans
                 .get(usize::from(stage))
-                .and_then(|span| Self::stage_work(spec, *span, spec.max_new_tokens))
+                .and_then(|span| market::max_stage_work::<T::Models>(spec, *span))
                 .unwrap_or_default();
             let payer = Payer::Escrow { job: &mut *job, params };
             let Leg { paid, burned } = Self::pay(payer, Service::FailedCheck(&checker), work, &mut owed);
@@ -193,7 +193,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn pay_unchecked(hash: JobHash, job: &mut Job, spec: &JobSpec, params: &Params, tokens: u32) {
         let mut owed = Payments::default();
         for (stage, a) in job.stages.clone().into_iter().enumerate() {
-            let work = Self::stage_work(spec, a.span, tokens).unwrap_or_default();
+            let work = market::stage_work::<T::Models>(spec, a.span, tokens).unwrap_or_default();
             let payer = Payer::Escrow { job: &mut *job, params };
             let Leg { paid, burned } = Self::pay(payer, Service::FailedCheck(&a.executor), work, &mut owed);
             if paid > 0 || burned > 0 {
@@ -207,14 +207,14 @@ impl<T: Config> Pallet<T> {
     /// The result stands: everybody is paid, the rest returns, a receipt stays.
     pub(crate) fn settle(
         hash: JobHash,
-        output: OutputIds,
+        output: Output,
         ids_root: H256,
         proofs: Vec<(Option<H256>, Vec<AccountId>)>,
         assurance: Assurance,
     ) -> DispatchResult {
         let (mut job, spec) = Self::load_assigned(hash)?;
         let params = Self::params_of(&job)?;
-        let JobInput::Inline(prompt) = &spec.input else { return Err(Error::<T>::BlobUnsupported.into()) };
+        let generated = output.ids().len() as u32;
         let held = job.escrow;
         let mut owed = Payments::default();
         let mut stages = PerStage::<StageReceipt>::default();
@@ -222,7 +222,7 @@ impl<T: Config> Pallet<T> {
         let mut proofs = proofs.into_iter();
         for a in &assigned {
             let (root, agreed) = proofs.next().unwrap_or_default();
-            let work = Self::stage_work(&spec, a.span, output.len() as u32).unwrap_or_default();
+            let work = market::stage_work::<T::Models>(&spec, a.span, generated).unwrap_or_default();
             let payer = Payer::Escrow { job: &mut job, params: &params };
             let execution = Self::pay(payer, Service::Execution(a), work, &mut owed);
             let mut checkers = BoundedVec::default();
@@ -253,7 +253,7 @@ impl<T: Config> Pallet<T> {
             attempt: job.attempt,
             params_version: job.params_version,
             ids_root,
-            input_len: prompt.len() as u32,
+            input_len: spec.input_len(),
             output,
             assurance,
             stages,

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use assay_primitives::{
     market::{self, StageWork},
     traits::ModelDirectory,
-    JobInput, JobSpec, Params, Span, SpanKey, VerificationMode, MAX_NEW_TOKENS, MAX_SEATS, MAX_STAGES, SPEC_ID,
+    JobInput, JobSpec, JobTask, Params, Span, VerificationMode, MAX_NEW_TOKENS, MAX_SEATS, MAX_STAGES, SPEC_ID,
 };
 use frame::prelude::*;
 
@@ -36,11 +36,13 @@ impl<T: Config> Pallet<T> {
         let JobInput::Inline(prompt) = &spec.input else { return Err(Error::<T>::BlobUnsupported) };
         ensure!(!prompt.is_empty(), Error::<T>::PromptEmpty);
         ensure!(prompt.iter().all(|id| *id < info.vocab), Error::<T>::TokenOutOfVocabulary);
-        ensure!(spec.max_new_tokens > 0, Error::<T>::NewTokensZero);
-        ensure!(spec.max_new_tokens <= MAX_NEW_TOKENS, Error::<T>::NewTokensTooMany);
-        let input_len = prompt.len() as u32;
-        ensure!(input_len.saturating_add(spec.max_new_tokens) <= info.context, Error::<T>::ContextExceeded);
-        ensure!((1..=65_536).contains(&spec.sampling.top_p), Error::<T>::TopPOutOfRange);
+        ensure!(info.kind.does(&spec.task), Error::<T>::TaskUnfit);
+        if let JobTask::Generate { max_new_tokens, sampling } = &spec.task {
+            ensure!(*max_new_tokens > 0, Error::<T>::NewTokensZero);
+            ensure!(*max_new_tokens <= MAX_NEW_TOKENS, Error::<T>::NewTokensTooMany);
+            ensure!((1..=65_536).contains(&sampling.top_p), Error::<T>::TopPOutOfRange);
+        }
+        ensure!(spec.positions().1 <= info.context, Error::<T>::ContextExceeded);
 
         match spec.mode {
             VerificationMode::None => ensure!(spec.insured == 0, Error::<T>::InsuredUnverified),
@@ -53,15 +55,14 @@ impl<T: Config> Pallet<T> {
 
         let work = spans
             .iter()
-            .map(|span| Self::stage_work(spec, *span, spec.max_new_tokens).map(|w| StageWork { max: w, prefill: w }))
+            .map(|span| Self::stage_work(spec, *span))
             .collect::<Option<Vec<_>>>()
             .ok_or(Error::<T>::CostOverflow)?;
         Ok(Checked { spans, work })
     }
 
-    /// Work of a stage after `new_tokens` generated ids.
-    pub(crate) fn stage_work(spec: &JobSpec, span: Span, new_tokens: u32) -> Option<u64> {
-        let JobInput::Inline(prompt) = &spec.input else { return None };
-        market::stage_work::<T::Models>(&SpanKey { model: spec.model, span }, prompt.len() as u32, new_tokens)
+    /// Work of a stage if every token that the job allows is generated.
+    pub(crate) fn stage_work(spec: &JobSpec, span: Span) -> Option<StageWork> {
+        market::max_stage_work::<T::Models>(spec, span).map(|work| StageWork { max: work, prefill: work })
     }
 }

@@ -8,8 +8,8 @@ use assay_exact::{
 };
 use assay_primitives::{
     hash::HostBlake2b,
-    traits::{ModelDirectory, ModelInfo},
-    AccountId, Balance, ModelId, PerStage, Span, SpanKey, WorkUnits, SPEC_ID, WORK_UNIT_MACS,
+    traits::{ModelDirectory, ModelInfo, ModelKind},
+    AccountId, Balance, ModelId, PerStage, Span, SpanKey, WorkUnits, MAX_VECTOR, SPEC_ID, WORK_UNIT_MACS,
 };
 use frame::{prelude::*, token::fungible::MutateHold};
 
@@ -76,7 +76,9 @@ impl<T: Config> Pallet<T> {
                 let wanted = parsed.entries().count().saturating_sub(1);
                 format!("entries: {} roots, but the header implies {wanted} besides its own", entries.len())
             }
-            Error::NotADecoder => "header: only decoders can be served".to_string(),
+            Error::VectorTooWide => {
+                format!("header: d: an encoder's vector has at most {MAX_VECTOR} entries on this chain")
+            }
             Error::NoTemplate => "cuts: at least one template; [] is one of a single stage".to_string(),
             Error::BadTemplate => {
                 format!("cuts: first layers of the later stages, ascending, each from 1 to below {}", parsed.layers)
@@ -102,7 +104,7 @@ impl<T: Config> Pallet<T> {
             HeaderError::OutOfRange { field: Field::SpecId, .. } => Error::<T>::UnknownSpec,
             _ => Error::<T>::BadHeader,
         })?;
-        ensure!(parsed.kind == Kind::Decoder, Error::<T>::NotADecoder);
+        ensure!(parsed.kind == Kind::Decoder || parsed.d <= MAX_VECTOR, Error::<T>::VectorTooWide);
         // All entries of the package but the header itself.
         let wanted = parsed.entries().count().saturating_sub(1);
         ensure!(entries.len() == wanted, Error::<T>::WrongEntryCount);
@@ -166,6 +168,11 @@ impl<T: Config> Pallet<T> {
             vocab: header.vocab,
             context: header.context,
             layers: u16::try_from(header.layers).ok()?,
+            kind: match header.kind {
+                Kind::Decoder => ModelKind::Decoder,
+                Kind::Encoder => ModelKind::Encoder,
+            },
+            width: header.d,
             eos: header.eos,
             active: found.active,
         })
@@ -184,11 +191,15 @@ impl<T: Config> Pallet<T> {
     ) -> Option<Vec<(Span, WorkUnits)>> {
         let (found, header) = Self::header(&model)?;
         let spans = found.templates.get(usize::from(template))?;
-        // The last generated id is never fed back: it takes no position.
-        let positions = input_len.checked_add(new_tokens.checked_sub(1)?)?;
         if input_len == 0 || input_len.checked_add(new_tokens)? > header.context {
             return None;
         }
+        let positions = match (header.kind, new_tokens) {
+            // The last generated id is never fed back: it takes no position.
+            (Kind::Decoder, 1..) => input_len.checked_add(new_tokens.checked_sub(1)?)?,
+            (Kind::Encoder, 0) => input_len,
+            _ => return None,
+        };
         spans.iter().map(|s| Some((*s, span_units(&header, s, 0, positions, input_len.checked_sub(1)?)?))).collect()
     }
 
@@ -235,10 +246,15 @@ fn tiles(spans: &[Span], layers: u32) -> bool {
     end.is_some_and(|end| u32::from(end) == layers)
 }
 
-/// Work units of the positions `from..to` in a span, with the head for those from `heads_from` on. None if it does not fit.
+/// Work units of the positions `from..to` in a span, with the head for those from `heads_from` on, if it has one. None if it does
+/// not fit.
 fn span_units(header: &Header, span: &Span, from: u32, to: u32, heads_from: u32) -> Option<WorkUnits> {
     let (first, end) = (u32::from(span.first), u32::from(span.end));
-    let split = heads_from.clamp(from, to.max(from));
+    let split = match header.kind {
+        Kind::Decoder => heads_from.clamp(from, to.max(from)),
+        // No head; and all positions are one piece, because each sees them all.
+        Kind::Encoder => to.max(from),
+    };
     // One row of logits, from the definition of a job's work: the same job with one generated id and with none.
     let head = work::job_work(header, first, end, 1, 1).checked_sub(work::job_work(header, first, end, 1, 0))?;
     let without = work::span_work(header, first, end, from, split);

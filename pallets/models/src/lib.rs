@@ -169,8 +169,8 @@ pub mod pallet {
         BadHeader,
         /// The header's specification is not one that this chain knows: convert the model for `spec_id` 1.
         UnknownSpec,
-        /// Only decoders have jobs in this version; the header describes an encoder.
-        NotADecoder,
+        /// The header describes an encoder whose vector has more entries than an answer on this chain may have (4,096).
+        VectorTooWide,
         /// The number of entry roots is not what the header calls for: give every entry of the package but the header, in order.
         WrongEntryCount,
         /// A model needs at least one template, of at least one span each.
@@ -288,8 +288,8 @@ pub mod pallet {
             Entries::<T>::get(model).into_inner()
         }
 
-        /// Work units of each stage of a job with `input_len` prompt ids and `new_tokens` generated ones. None if there is no
-        /// such model or template, or if the job is longer than the model's context.
+        /// Work units of each stage of a job with `input_len` ids and `new_tokens` generated ones, which are 0 exactly if the model is
+        /// an encoder. None if there is no such model or template, or if the job is longer than the model's context.
         pub fn work_quote(
             model: ModelId,
             template: u8,

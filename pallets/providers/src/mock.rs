@@ -4,7 +4,7 @@ use crate as pallet_assay_providers;
 use crate::*;
 use assay_primitives::{
     digest,
-    traits::{BondManager, ModelDirectory, ModelInfo},
+    traits::{BondManager, ModelDirectory, ModelInfo, ModelKind},
     AccountId, Ask, BackingId, Balance, HardwareProfile, ModelId, Params, Span, SpanKey, Tick, WorkUnits, SPEC_ID,
 };
 use frame::{
@@ -79,6 +79,8 @@ impl ModelDirectory for Registry {
             vocab: 10,
             context: 10,
             layers: 8,
+            kind: ModelKind::Decoder,
+            width: 4,
             eos: vec![],
             active: true,
         })

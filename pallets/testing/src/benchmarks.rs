@@ -1,7 +1,10 @@
 //! The world of the benchmarks.
 
 use super::{runtime::*, workers, world};
-use assay_primitives::{traits::ModelInfo, *};
+use assay_primitives::{
+    traits::{ModelInfo, ModelKind},
+    *,
+};
 use frame::{deps::sp_io, prelude::*, testing_prelude::assert_ok};
 
 /// Prepares models, providers and jobs.
@@ -20,6 +23,8 @@ impl pallet_assay_jobs::benchmarking::BenchmarkHelper for Helper {
             vocab: VOCAB,
             context: MAX_INPUT_IDS + MAX_NEW_TOKENS,
             layers: stages as u16,
+            kind: ModelKind::Decoder,
+            width: WIDTH,
             eos: vec![EOS],
             active: true,
         };
@@ -48,7 +53,7 @@ impl pallet_assay_verification::benchmarking::BenchmarkHelper for Helper {
         let model = Self::world(stages, holders);
         let spec = JobSpec {
             input: JobInput::Inline(vec![1; prompt as usize].try_into().expect("a prompt within the bound")),
-            max_new_tokens: tokens,
+            task: JobTask::Generate { max_new_tokens: tokens, sampling: SamplingParams::GREEDY },
             max_price: 1,
             ..workers::spec(0, k)
         };

@@ -2,8 +2,9 @@
 
 use super::world;
 use assay_primitives::{
-    params, traits::ModelInfo, AccountId, Ask, BackingId, Balance, ModelId, Params, Role, SlotKind, Span, SpanKey,
-    StageRef, Tick, SPEC_ID,
+    params,
+    traits::{ModelInfo, ModelKind},
+    AccountId, Ask, BackingId, Balance, ModelId, Params, Role, SlotKind, Span, SpanKey, StageRef, Tick, SPEC_ID,
 };
 use frame::{
     deps::{
@@ -30,8 +31,12 @@ pub const VOCAB: u32 = 100;
 pub const CONTEXT: u32 = 64;
 /// Ends generation.
 pub const EOS: u32 = 99;
-/// The model.
+/// The decoder.
 pub const MODEL: ModelId = H256([0x4d; 32]);
+/// The encoder: of the same shape, cut in the same ways.
+pub const ENCODER: ModelId = H256([0x45; 32]);
+/// Entries of its vector.
+pub const WIDTH: u32 = 6;
 /// Genesis hash.
 pub const GENESIS: H256 = H256([0x69; 32]);
 
@@ -173,23 +178,26 @@ impl Setup {
         let mut ext = TestState::new(storage);
         ext.execute_with(|| {
             frame_system::BlockHash::<Test>::insert(0u64, GENESIS);
-            world::Models::<Test>::insert(
-                MODEL,
-                world::Model {
-                    info: ModelInfo {
-                        id: MODEL,
-                        name: b"made up".to_vec(),
-                        spec_id: SPEC_ID,
-                        vocab: VOCAB,
-                        context: CONTEXT,
-                        layers: LAYERS,
-                        eos: vec![EOS],
-                        active: true,
-                    },
-                    templates: (0..3).map(spans).collect(),
-                    users: 0,
-                },
-            );
+            for kind in [ModelKind::Decoder, ModelKind::Encoder] {
+                let (id, eos) = match kind {
+                    ModelKind::Decoder => (MODEL, vec![EOS]),
+                    ModelKind::Encoder => (ENCODER, vec![]),
+                };
+                let info = ModelInfo {
+                    id,
+                    name: b"made up".to_vec(),
+                    spec_id: SPEC_ID,
+                    vocab: VOCAB,
+                    context: CONTEXT,
+                    layers: LAYERS,
+                    kind,
+                    width: WIDTH,
+                    eos,
+                    active: true,
+                };
+                let templates = (0..3).map(spans).collect();
+                world::Models::<Test>::insert(id, world::Model { info, templates, users: 0 });
+            }
             for i in 0..self.providers {
                 add_provider(i);
             }
@@ -205,9 +213,9 @@ pub fn add_provider(i: u8) {
     world::WorkerOf::<Test>::insert(controller(i), worker(i));
     world::ControllerOf::<Test>::insert(worker(i), controller(i));
     world::Bonds::<Test>::insert(controller(i), BOND);
-    for span in (0..3).flat_map(spans) {
+    for key in keys() {
         world::Book::<Test>::insert(
-            SpanKey { model: MODEL, span },
+            key,
             controller(i),
             world::Entry {
                 ask: Ask { price: 1_000 + 10 * Balance::from(i), slots: 8, check_slots: 8, rate: 1_000 },
@@ -221,12 +229,15 @@ pub fn add_provider(i: u8) {
     }
 }
 
+/// Every span of both models.
+fn keys() -> impl Iterator<Item = SpanKey> {
+    [MODEL, ENCODER].into_iter().flat_map(|model| (0..3).flat_map(spans).map(move |span| SpanKey { model, span }))
+}
+
 /// Changes a provider's entry for every span.
 pub fn change_asks(i: u8, change: impl Fn(&mut world::Entry)) {
-    for span in (0..3).flat_map(spans) {
-        world::Book::<Test>::mutate(SpanKey { model: MODEL, span }, controller(i), |e| {
-            change(e.as_mut().expect("it holds every span"))
-        });
+    for key in keys() {
+        world::Book::<Test>::mutate(key, controller(i), |e| change(e.as_mut().expect("it holds every span")));
     }
 }
 
@@ -270,12 +281,13 @@ pub fn check_invariants() {
     // Backings, slots and users of models are exactly those of open jobs.
     let mut backings: BTreeMap<(AccountId, BackingId), Balance> = BTreeMap::new();
     let mut slots: BTreeMap<(SpanKey, AccountId, bool), u16> = BTreeMap::new();
-    let mut users = 0;
+    let mut users: BTreeMap<ModelId, u32> = [(MODEL, 0), (ENCODER, 0)].into();
     for (job, record) in pallet_assay_jobs::Jobs::<Test>::iter() {
-        users += 1;
+        let model = pallet_assay_jobs::Specs::<Test>::get(job).expect("every job has its specification").model;
+        *users.entry(model).or_default() += 1;
         for (s, a) in record.stages.iter().enumerate() {
             let at = StageRef { job, attempt: record.attempt, stage: s as u8 };
-            let key = SpanKey { model: MODEL, span: a.span };
+            let key = SpanKey { model, span: a.span };
             backings.insert((a.executor.clone(), BackingId { at, role: Role::Executor }), a.backing);
             *slots.entry((key, a.executor.clone(), true)).or_default() += 1;
             let stage = pallet_assay_verification::Stages::<Test>::get(job, s as u8).expect("checked above");
@@ -287,7 +299,13 @@ pub fn check_invariants() {
     }
     let reserved: BTreeMap<_, _> = world::Backings::<Test>::iter().map(|(who, id, b)| ((who, id), b)).collect();
     assert_eq!(reserved, backings, "backings are those of open jobs");
-    assert_eq!(world::Models::<Test>::get(MODEL).map(|m| m.users), Some(users), "the model's users are the open jobs");
+    for (model, users) in users {
+        assert_eq!(
+            world::Models::<Test>::get(model).map(|m| m.users),
+            Some(users),
+            "a model's users are the open jobs"
+        );
+    }
     let mut taken = BTreeMap::new();
     for (key, who, entry) in world::Book::<Test>::iter() {
         for (kind, n) in [(SlotKind::Execute, entry.executing), (SlotKind::Check, entry.checking)] {

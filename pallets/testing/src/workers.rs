@@ -19,8 +19,7 @@ pub fn spec(template: u8, k: u8) -> JobSpec {
         model: MODEL,
         template,
         input: JobInput::Inline(vec![1, 2, 3].try_into().unwrap()),
-        max_new_tokens: 8,
-        sampling: SamplingParams::GREEDY,
+        task: JobTask::Generate { max_new_tokens: 8, sampling: SamplingParams::GREEDY },
         mode: if k == 1 { VerificationMode::None } else { VerificationMode::Quorum { k } },
         max_price: 1_000_000,
         insured: 0,
@@ -53,26 +52,41 @@ pub fn output() -> OutputIds {
     vec![10, 11, 12, EOS].try_into().unwrap()
 }
 
-fn prompt(job: &OpenJob) -> Vec<u32> {
-    match &job.spec.input {
-        JobInput::Inline(ids) => ids.to_vec(),
-        JobInput::Blob(_) => unreachable!("refused"),
+/// The vector that the encoder gives for every text.
+pub fn vector() -> Vector {
+    (0..WIDTH as i16).map(|i| i * 100 - 300).collect::<Vec<_>>().try_into().unwrap()
+}
+
+/// A job of the encoder, of two stages, checked by two, unless changed.
+pub fn embedding(template: u8, k: u8) -> JobSpec {
+    JobSpec { model: ENCODER, task: JobTask::Embed, ..spec(template, k) }
+}
+
+/// The answer to a job.
+pub fn answer_of(job: &OpenJob) -> Output {
+    match job.spec.task {
+        JobTask::Generate { .. } => Output::Ids(output()),
+        JobTask::Embed => Output::Vector(vector()),
     }
 }
 
 /// Root of what a stage receives, and the rows that it covers.
 pub fn in_root(job: &OpenJob, stage: u8) -> (H256, u32) {
-    let ids = prompt(job).len() as u32 + output().len() as u32;
-    if stage == 0 {
-        (digest::ids_root(&prompt(job), &output()), ids)
-    } else {
-        (H256(blake2_256(&("rows", job.job, stage).encode())), ids - 1)
+    let answer = answer_of(job);
+    let ids = job.spec.input_len() + answer.ids().len() as u32;
+    match (stage, &answer) {
+        (0, _) => (digest::ids_root(job.spec.input_ids(), answer.ids()), ids),
+        (_, Output::Ids(_)) => (H256(blake2_256(&("rows", job.job, stage).encode())), ids - 1),
+        (_, Output::Vector(_)) => (H256(blake2_256(&("rows", job.job, stage).encode())), ids),
     }
 }
 
 /// Root of what a stage hands on.
 pub fn out_root(job: &OpenJob, stage: u8) -> H256 {
-    in_root(job, (stage + 1) % job.stages.len() as u8).0
+    match answer_of(job) {
+        Output::Vector(vector) if usize::from(stage) + 1 == job.stages.len() => digest::vector_root(&vector),
+        _ => in_root(job, (stage + 1) % job.stages.len() as u8).0,
+    }
 }
 
 /// The flavour of a right computation whose boundary is not the one that the executor names and hands on.
@@ -93,15 +107,7 @@ pub fn stage_root(job: &OpenJob, stage: u8, flavour: u8) -> H256 {
 
 /// The context of some role at a stage.
 pub fn ctx(job: &OpenJob, stage: u8, role: Role) -> WorkCtx {
-    WorkCtx {
-        genesis: GENESIS,
-        kind: 0,
-        id: job.job,
-        epoch: job.attempt,
-        stage,
-        range: (0, prompt(job).len() as u32 + job.spec.max_new_tokens),
-        role,
-    }
+    WorkCtx { genesis: GENESIS, kind: 0, id: job.job, epoch: job.attempt, stage, range: job.spec.positions(), role }
 }
 
 /// Somebody's digest of a stage root.
@@ -124,8 +130,8 @@ pub fn commitment(job: &OpenJob, stage: u8, flavour: u8) -> StageCommitment {
         in_root: root,
         out_root: out_root(job, stage),
         digest: digest_of(job, stage, Role::Executor, &job.stages[usize::from(stage)].executor, flavour),
-        upstream: (n > 1).then(|| handoff(job, (stage + n - 1) % n, rows, root)),
-        output: (stage + 1 == n).then(output),
+        upstream: job.spec.upstream_of(stage, n).map(|upstream| handoff(job, upstream, rows, root)),
+        output: (stage + 1 == n).then(|| answer_of(job)),
     }
 }
 

@@ -54,9 +54,7 @@ impl<T: Config> Pallet<T> {
         answers.iter().fold(T::WeightInfo::answer(), |sum, answer| {
             let (stages, taking_part, disputed) = Self::size_of(answer.at().job);
             let ids = match answer {
-                Answer::Commit { commitment: StageCommitment { output: Some(output), .. }, .. } => {
-                    MAX_INPUT_IDS.saturating_add(output.len() as u32)
-                }
+                Answer::Commit { commitment, .. } => hashed_ids(commitment, MAX_INPUT_IDS),
                 _ => 0,
             };
             let end = T::WeightInfo::conclude(taking_part).max(T::WeightInfo::next_phase());
@@ -138,22 +136,27 @@ impl<T: Config> Pallet<T> {
         let mut stages = Self::own_stage(worker, job, at)?;
         let in_rows = Self::check_handoff(job, at, &c)?;
         let last = usize::from(at.stage).saturating_add(1) == job.stages.len();
+        *ids = hashed_ids(&c, job.spec.input_len());
+        if at.stage == 0 && job.spec.task == JobTask::Embed {
+            // Nobody else vouches for what it received; and nothing is generated that would change it.
+            ensure!(digest::ids_root(job.spec.input_ids(), &[]) == c.in_root, Error::<T>::InputRootMismatch);
+        }
         match (last, c.output) {
             (true, None) => return Err(Error::<T>::OutputMissing.into()),
             (false, Some(_)) => return Err(Error::<T>::OutputUnexpected.into()),
             (false, None) => (),
             (true, Some(output)) => {
-                *ids = input_len(job).saturating_add(output.len() as u32);
                 Self::check_output(job, &output, c.out_root)?;
                 // A stage that is its own upstream received what it handed on.
-                ensure!(job.stages.len() > 1 || c.in_root == c.out_root, Error::<T>::OutputRootMismatch);
+                let own = job.stages.len() == 1 && job.spec.task != JobTask::Embed;
+                ensure!(!own || c.in_root == c.out_root, Error::<T>::OutputRootMismatch);
                 Outputs::<T>::insert(at.job, output);
             }
         }
-        if let Some(due) = Self::rows_due(job, at.stage) {
+        if let (Some(_), Some(due)) = (&c.upstream, Self::rows_due(job, at.stage)) {
             // More ids signed by the last stage than it committed to is a proof against it, and must get in.
             let proof = at.stage == 0 && in_rows > due;
-            ensure!(job.stages.len() == 1 || in_rows == due || proof, Error::<T>::RowsNotDue);
+            ensure!(in_rows == due || proof, Error::<T>::RowsNotDue);
         }
         let stage = stages.get_mut(usize::from(at.stage)).ok_or(Error::<T>::NoSuchStage)?;
         stage.commit = Some(Commit { in_root: c.in_root, out_root: c.out_root, digest: c.digest, in_rows });
@@ -163,8 +166,8 @@ impl<T: Config> Pallet<T> {
 
     fn blocked(worker: &AccountId, job: &OpenJob, at: StageRef) -> Result<bool, DispatchError> {
         let mut stages = Self::own_stage(worker, job, at)?;
-        // A job of one stage waits for nobody.
-        ensure!(job.stages.len() > 1, Error::<T>::HandoffUnexpected);
+        // A stage that no other feeds waits for nobody.
+        ensure!(upstream_of(job, at.stage).is_some(), Error::<T>::HandoffUnexpected);
         let stage = stages.get_mut(usize::from(at.stage)).ok_or(Error::<T>::NoSuchStage)?;
         stage.blocked = true;
         Stages::<T>::insert(at.job, at.stage, stage);
@@ -173,42 +176,51 @@ impl<T: Config> Pallet<T> {
 
     /// The upstream's signature over what the stage received; returns the rows that it covers.
     fn check_handoff(job: &OpenJob, at: StageRef, c: &StageCommitment) -> Result<u32, Error<T>> {
-        let n = job.stages.len();
-        let Some(handoff) = &c.upstream else {
-            ensure!(n == 1, Error::<T>::HandoffMissing);
-            return Ok(0);
+        let (handoff, upstream) = match (&c.upstream, upstream_of(job, at.stage)) {
+            (None, None) => return Ok(0),
+            (None, Some(_)) => return Err(Error::<T>::HandoffMissing),
+            (Some(_), None) => return Err(Error::<T>::HandoffUnexpected),
+            (Some(handoff), Some(upstream)) => (handoff, upstream),
         };
-        ensure!(n > 1, Error::<T>::HandoffUnexpected);
-        let upstream = upstream_of(usize::from(at.stage), n);
-        let producer = job.stages.get(upstream).ok_or(Error::<T>::NoSuchStage)?;
-        ensure!(handoff.n_rows > 0 && handoff.n_rows <= positions(job).1, Error::<T>::RowsNotDue);
-        let ctx = work_ctx::<T>(job, upstream as u8, Role::Executor);
+        let producer = job.stages.get(usize::from(upstream)).ok_or(Error::<T>::NoSuchStage)?;
+        ensure!(handoff.n_rows > 0 && handoff.n_rows <= job.spec.positions().1, Error::<T>::RowsNotDue);
+        let ctx = work_ctx::<T>(job, upstream, Role::Executor);
         let message = digest::handoff(&ctx, handoff.n_rows, c.in_root);
         let key = sr25519::Public::from_raw(*producer.worker.as_ref());
         ensure!(sr25519_verify(&handoff.signature, message.as_bytes(), &key), Error::<T>::HandoffInvalid);
         Ok(handoff.n_rows)
     }
 
-    /// The rules of a generated sequence (`docs/exact.md`, section 9), and that it hashes to the committed root.
-    fn check_output(job: &OpenJob, output: &OutputIds, out_root: H256) -> Result<(), Error<T>> {
+    /// The rules of an answer (`docs/exact.md`, section 9), and that it hashes to the committed root.
+    fn check_output(job: &OpenJob, output: &Output, out_root: H256) -> Result<(), Error<T>> {
         let info = T::Models::info(job.spec.model).ok_or(Error::<T>::ModelUnknown)?;
-        let max = job.spec.max_new_tokens as usize;
+        let (output, max) = match (job.spec.task, output) {
+            (JobTask::Generate { max_new_tokens, .. }, Output::Ids(output)) => (output, max_new_tokens as usize),
+            (JobTask::Embed, Output::Vector(vector)) => {
+                ensure!(vector.len() == info.width as usize, Error::<T>::OutputLength);
+                ensure!(digest::vector_root(vector) == out_root, Error::<T>::OutputRootMismatch);
+                return Ok(());
+            }
+            _ => return Err(Error::<T>::OutputUnexpected),
+        };
         ensure!(!output.is_empty() && output.len() <= max, Error::<T>::OutputLength);
         ensure!(output.iter().all(|id| *id < info.vocab), Error::<T>::TokenOutOfVocabulary);
         let ends = |id: &u32| info.eos.contains(id);
         let (last, before) = output.split_last().ok_or(Error::<T>::OutputLength)?;
         ensure!(!before.iter().any(ends), Error::<T>::OutputPastEnd);
         ensure!(output.len() == max || ends(last), Error::<T>::OutputTooShort);
-        let JobInput::Inline(prompt) = &job.spec.input else { return Err(Error::<T>::JobUnknown) };
-        ensure!(digest::ids_root(prompt, output) == out_root, Error::<T>::OutputRootMismatch);
+        ensure!(digest::ids_root(job.spec.input_ids(), output) == out_root, Error::<T>::OutputRootMismatch);
         Ok(())
     }
 
-    /// Rows that the final handoff to this stage covers, once the output is known: every id for the first stage, every
-    /// computed position for the others.
+    /// Rows that the final handoff to this stage covers, once that is known: in a generation, when the output is, every id for the
+    /// first stage and every computed position for the others; in an embedding every position.
     pub(crate) fn rows_due(job: &OpenJob, stage: u8) -> Option<u32> {
-        let generated = Outputs::<T>::decode_len(job.job)? as u32;
-        let ids = input_len(job).saturating_add(generated);
+        if job.spec.task == JobTask::Embed {
+            return Some(job.spec.input_len());
+        }
+        let generated = Outputs::<T>::get(job.job)?.ids().len() as u32;
+        let ids = job.spec.input_len().saturating_add(generated);
         Some(if stage == 0 { ids } else { ids.saturating_sub(1) })
     }
 
@@ -256,22 +268,21 @@ fn kind_of(answer: &Answer) -> AnswerKind {
     }
 }
 
-/// The stage before this one in a ring of `n`.
-pub(crate) fn upstream_of(stage: usize, n: usize) -> usize {
-    stage.checked_sub(1).unwrap_or(n.saturating_sub(1))
+/// The stage that feeds this one, if another does.
+pub(crate) fn upstream_of(job: &OpenJob, stage: u8) -> Option<u8> {
+    job.spec.upstream_of(stage, job.stages.len() as u8)
 }
 
-/// Length of a job's prompt.
-pub(crate) fn input_len(job: &OpenJob) -> u32 {
-    match &job.spec.input {
-        JobInput::Inline(ids) => ids.len() as u32,
-        JobInput::Blob(_) => 0,
+/// Ids that a commitment makes the chain hash: with the output those of the input before it. A vector is one leaf, and is
+/// counted as if each two entries were an id.
+fn hashed_ids(commitment: &StageCommitment, input_len: u32) -> u32 {
+    match &commitment.output {
+        None if commitment.upstream.is_some() => 0,
+        // The first stage of an embedding.
+        None => input_len,
+        Some(Output::Ids(ids)) => input_len.saturating_add(ids.len() as u32),
+        Some(Output::Vector(vector)) => input_len.saturating_add((vector.len() as u32).div_ceil(2)),
     }
-}
-
-/// The positions that a job may reach.
-pub(crate) fn positions(job: &OpenJob) -> (u32, u32) {
-    (0, input_len(job).saturating_add(job.spec.max_new_tokens))
 }
 
 /// The context of what somebody does for a stage of the present attempt.
@@ -282,7 +293,7 @@ pub(crate) fn work_ctx<T: Config>(job: &OpenJob, stage: u8, role: Role) -> WorkC
         id: job.job,
         epoch: job.attempt,
         stage,
-        range: positions(job),
+        range: job.spec.positions(),
         role,
     }
 }

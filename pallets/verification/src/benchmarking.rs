@@ -30,8 +30,8 @@ fn at(job: &OpenJob, stage: u8) -> StageRef {
 }
 
 /// Every id generated; none of them ends generation.
-fn output(job: &OpenJob) -> OutputIds {
-    BoundedVec::truncate_from(vec![1; job.spec.max_new_tokens as usize])
+fn output(job: &OpenJob) -> Output {
+    Output::Ids(BoundedVec::truncate_from(vec![1; job.spec.task.max_new_tokens() as usize]))
 }
 
 fn opening(job: &OpenJob, stage: u8) -> Opening {
@@ -45,10 +45,7 @@ fn root(job: &OpenJob, stage: u8) -> Result<H256, BenchmarkError> {
 }
 
 fn ids_root(job: &OpenJob) -> H256 {
-    match &job.spec.input {
-        JobInput::Inline(prompt) => digest::ids_root(prompt, &output(job)),
-        JobInput::Blob(_) => H256::zero(),
-    }
+    digest::ids_root(job.spec.input_ids(), output(job).ids())
 }
 
 /// Root of the rows that a stage receives.
@@ -65,7 +62,7 @@ fn commitment<T: Config>(job: &OpenJob, stage: u8) -> Result<StageCommitment, Be
     let s = usize::from(stage);
     let upstream = s.saturating_add(n).saturating_sub(1) % n;
     let received = in_root(job, s);
-    let ids = answers::positions(job).1;
+    let ids = job.spec.positions().1;
     let n_rows = if stage == 0 { ids } else { ids.saturating_sub(1) };
     let executor = |i: usize| job.stages.get(i).ok_or(BenchmarkError::Stop("such a stage"));
     let message = digest::handoff(&work_ctx::<T>(job, upstream as u8, Role::Executor), n_rows, received);

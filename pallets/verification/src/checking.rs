@@ -196,8 +196,13 @@ impl<T: Config> Pallet<T> {
         let attempt = Attempts::<T>::get(job.job).ok_or(Error::<T>::JobUnknown)?;
         let output = Outputs::<T>::get(job.job).ok_or(Error::<T>::OutputMissing)?;
         // Hashed when it was committed, which is not done twice.
-        let last = stages.last().and_then(|stage| stage.commit.as_ref());
-        let ids_root = last.map(|commit| commit.out_root).ok_or(Error::<T>::OutputMissing)?;
+        let ids_root = match job.spec.task {
+            JobTask::Generate { .. } => {
+                stages.last().and_then(|last| last.commit.as_ref()).map(|commit| commit.out_root)
+            }
+            JobTask::Embed => stages.first().and_then(|first| first.commit.as_ref()).map(|commit| commit.in_root),
+        };
+        let ids_root = ids_root.ok_or(Error::<T>::OutputMissing)?;
         Self::report_no_shows(job, stages);
         let proofs = stages
             .iter()

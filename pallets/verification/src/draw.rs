@@ -43,7 +43,7 @@ impl<T: Config> Pallet<T> {
             .and_then(|drawn_by| with_storage_layer(|| Self::draw_first(job, drawn_by)));
         drawn.or_else(|_| {
             // It is nobody's fault, least of all that of those who did their work.
-            let unchecked = Outputs::<T>::decode_len(job.job).map(|n| n as u32);
+            let unchecked = Outputs::<T>::get(job.job).map(|output| output.ids().len() as u32);
             T::Market::conclude(job.job, AttemptOutcome::Failed { exclude: Vec::new(), checks: Vec::new(), unchecked })
         })
     }

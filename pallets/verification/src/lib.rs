@@ -132,7 +132,7 @@ pub mod pallet {
 
     /// Generated ids of attempts whose last stage has committed.
     #[pallet::storage]
-    pub type Outputs<T> = StorageMap<_, Identity, JobHash, OutputIds, OptionQuery>;
+    pub type Outputs<T> = StorageMap<_, Identity, JobHash, Output, OptionQuery>;
 
     /// Jobs that wait for their draw, tried in every block.
     #[pallet::storage]
@@ -237,19 +237,19 @@ pub mod pallet {
         AlreadyAnswered,
         /// The due tick has passed.
         TooLate,
-        /// A job of several stages needs the upstream's signed handoff.
+        /// A stage that another one feeds needs that one's signed handoff.
         HandoffMissing,
-        /// A job of one stage has no upstream.
+        /// No other stage feeds this one: it is alone, or the first of an embedding.
         HandoffUnexpected,
         /// The upstream's worker key did not sign this root for so many rows.
         HandoffInvalid,
         /// The handoff does not cover as many rows as the job has: wait for the final one.
         RowsNotDue,
-        /// The last stage must give the generated ids.
+        /// The last stage must give the answer.
         OutputMissing,
-        /// Only the last stage gives the generated ids.
+        /// Only the last stage gives the answer, and that of the job's task: generated ids, or a vector.
         OutputUnexpected,
-        /// The generated ids are none, or more than asked for.
+        /// The generated ids are none, or more than asked for; or the vector has not as many entries as the model's.
         OutputLength,
         /// A generated id is not in the model's vocabulary.
         TokenOutOfVocabulary,
@@ -257,8 +257,10 @@ pub mod pallet {
         OutputPastEnd,
         /// Generation stopped early without an id that ends it.
         OutputTooShort,
-        /// The committed root is not that of prompt and generated ids.
+        /// The committed root is not that of prompt and generated ids, or of the vector.
         OutputRootMismatch,
+        /// What an embedding's first stage received must be the job's input.
+        InputRootMismatch,
         /// The root does not open a commitment of this stage.
         DoesNotOpen,
         /// Roots are taken only after voting has ended.

@@ -93,10 +93,9 @@ impl<T: Config> Pallet<T> {
 
     /// Executors on both sides of every gap in the ring.
     fn both_sides(job: &OpenJob, stages: &[Stage]) -> Vec<AccountId> {
-        let n = stages.len();
         let mut sides = Vec::new();
         for s in (0..stages.len()).filter(|s| stages.get(*s).is_some_and(|stage| stage.blocked)) {
-            let upstream = upstream_of(s, n);
+            let Some(upstream) = upstream_of(job, s as u8).map(usize::from) else { continue };
             if stages.get(upstream).is_some_and(|u| !u.blocked) {
                 sides.extend([upstream, s].iter().filter_map(|i| job.stages.get(*i)).map(|a| a.executor.clone()));
             }
@@ -111,14 +110,10 @@ impl<T: Config> Pallet<T> {
     /// confirmed by the handoff that it signed, it proves nothing about anybody else.
     /// One fault per stage, the worse one.
     fn ring_faults(job: &OpenJob, stages: &[Stage]) -> Vec<RingFault> {
-        let n = stages.len();
         let mut faults: Vec<RingFault> = Vec::new();
         let (Some(all_ids), Some(rows)) = (Self::rows_due(job, 0), Self::rows_due(job, 1)) else { return faults };
-        if n < 2 {
-            return faults;
-        }
-        for s in 0..n {
-            let upstream = upstream_of(s, n);
+        for s in 0..stages.len() {
+            let Some(upstream) = upstream_of(job, s as u8).map(usize::from) else { continue };
             let commit = |i: usize| stages.get(i).and_then(|stage| stage.commit.as_ref());
             let (Some(received), Some(sent)) = (commit(s), commit(upstream)) else { continue };
             let due = if s == 0 { all_ids } else { rows };
@@ -153,10 +148,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn max_work(job: &OpenJob, stage: u8) -> WorkUnits {
         job.stages
             .get(usize::from(stage))
-            .and_then(|a| {
-                let key = SpanKey { model: job.spec.model, span: a.span };
-                market::stage_work::<T::Models>(&key, crate::answers::input_len(job), job.spec.max_new_tokens)
-            })
+            .and_then(|a| market::max_stage_work::<T::Models>(&job.spec, a.span))
             .unwrap_or_default()
     }
 

@@ -57,11 +57,16 @@ pub fn row_root<H: Hasher>(rows: &[i32], d: usize) -> Digest {
 
 /// The `out_root` of an encoder: the list whose one leaf is its vector.
 pub fn embedding_root<H: Hasher>(v: &[i16]) -> Digest {
+    let mut list = ListBuilder::<H>::new();
+    list.push_hash(vector_leaf::<H>(v));
+    list.root()
+}
+
+/// The only leaf of [`embedding_root`].
+pub fn vector_leaf<H: Hasher>(v: &[i16]) -> Digest {
     let mut hasher = leaf_hasher::<H>();
     hasher.update_i16(v);
-    let mut list = ListBuilder::<H>::new();
-    list.push_hash(hasher.finish());
-    list.root()
+    hasher.finish()
 }
 
 /// The root of one kv head of one layer: a list over blocks of [`KV_BLOCK`] positions, each leaf that

@@ -88,7 +88,7 @@ pub struct JobView {
     /// Stage by stage.
     pub stages: Vec<StageView>,
     /// The committed answer, once the last stage committed.
-    pub output: Option<OutputIds>,
+    pub output: Option<Output>,
 }
 
 /// One standing offer of a provider.

@@ -1,11 +1,8 @@
 //! Every digest of the protocol, domain-separated (protocol section 1). All are BLAKE2b-256 of a tag and SCALE.
 
-use crate::{hash::HostBlake2b, AccountId, JobHash, JobInput, JobSpec, Opening, Span, WorkCtx};
+use crate::{hash::HostBlake2b, AccountId, JobHash, JobSpec, Opening, Span, WorkCtx};
 use alloc::vec::Vec;
-use assay_exact::{
-    commit::{Generation, StageRootInput},
-    sampling::Sampling,
-};
+use assay_exact::commit::StageRootInput;
 use codec::Encode;
 use polkadot_sdk::{sp_core::H256, sp_io::hashing::blake2_256};
 
@@ -56,24 +53,19 @@ pub fn ids_root(prompt: &[u32], output: &[u32]) -> H256 {
     H256(assay_exact::commit::ids_root::<HostBlake2b>(prompt.iter().chain(output).copied()))
 }
 
+/// `list(v)` of a text's vector (`docs/exact.md`, section 11): what an embedding's last stage hands on.
+pub fn vector_root(vector: &[i16]) -> H256 {
+    H256(assay_exact::commit::embedding_root::<HostBlake2b>(vector))
+}
+
 /// The root of a stage of a job (`docs/exact.md`, section 11) that received the rows under `in_root`.
 pub fn stage_root(spec: &JobSpec, span: Span, in_root: H256, opening: &Opening) -> H256 {
-    let t_in = match &spec.input {
-        JobInput::Inline(ids) => ids.len() as u32,
-        JobInput::Blob(_) => 0,
-    };
-    let sampling = Sampling {
-        temperature: spec.sampling.temperature,
-        top_k: spec.sampling.top_k,
-        top_p: spec.sampling.top_p,
-        seed: spec.sampling.seed,
-    };
     let input = StageRootInput {
         model_root: spec.model.0,
         first_layer: span.first.into(),
         end_layer: span.end.into(),
-        t_in,
-        generation: Some(Generation { max_new: spec.max_new_tokens, sampling }),
+        t_in: spec.input_len(),
+        generation: spec.task.generation(),
         in_root: in_root.0,
         out_root: opening.out_root.0,
         kv_root: opening.kv_root.0,

@@ -1,7 +1,7 @@
 //! Market arithmetic: escrow, exposure, the second-score reverse auction (protocol sections 2 to 4). Pure; rounding is stated
 //! at each division, and always favours the escrow that has to cover a cost, or the client where money returns.
 
-use crate::{traits::ModelDirectory, AccountId, Balance, NoMatch, Params, SpanKey, WorkUnits};
+use crate::{traits::ModelDirectory, AccountId, Balance, JobSpec, JobTask, NoMatch, Params, Span, SpanKey, WorkUnits};
 use alloc::vec::Vec;
 use polkadot_sdk::{
     sp_core::H256,
@@ -140,12 +140,23 @@ pub fn work_ticks(params: &Params, work: WorkUnits, rate: WorkUnits) -> u32 {
     work.div_ceil(rate.max(params.min_rate).max(1)).min(u32::MAX.into()) as u32
 }
 
-/// Work of one stage of a job with `input_len` prompt ids and `new_tokens` generated ones: the last id is never fed back, so
-/// `input_len + new_tokens - 1` positions are computed, and logits from the last prompt id on (`docs/exact.md`, section 9).
-/// Re-executing it in one prefill is the same work. `None` if the model or the span is unknown.
-pub fn stage_work<M: ModelDirectory>(key: &SpanKey, input_len: u32, new_tokens: u32) -> Option<WorkUnits> {
-    let positions = input_len.saturating_add(new_tokens).saturating_sub(1);
-    M::work(key, 0, positions, input_len.saturating_sub(1))
+/// Work of one stage of a job after `generated` ids. Of a generation the last id is never fed back, so that
+/// `input_len + generated - 1` positions are computed, and logits from the last prompt id on; an embedding computes every
+/// position, and no logits (`docs/exact.md`, section 9). Re-executing it in one prefill is the same work. `None` if the model or
+/// the span is unknown.
+pub fn stage_work<M: ModelDirectory>(spec: &JobSpec, span: Span, generated: u32) -> Option<WorkUnits> {
+    let (key, len) = (SpanKey { model: spec.model, span }, spec.input_len());
+    match spec.task {
+        JobTask::Generate { .. } => {
+            M::work(&key, 0, len.saturating_add(generated).saturating_sub(1), len.saturating_sub(1))
+        }
+        JobTask::Embed => M::work(&key, 0, len, len),
+    }
+}
+
+/// Work of one stage if the job generates all that it may.
+pub fn max_stage_work<M: ModelDirectory>(spec: &JobSpec, span: Span) -> Option<WorkUnits> {
+    stage_work::<M>(spec, span, spec.task.max_new_tokens())
 }
 
 #[cfg(test)]

@@ -8,6 +8,27 @@ use polkadot_sdk::{
     sp_runtime::{DispatchError, Weight},
 };
 
+/// What a model does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, codec::Encode, codec::Decode, scale_info::TypeInfo)]
+pub enum ModelKind {
+    /// Continues a prompt: [`JobTask::Generate`].
+    #[codec(index = 0)]
+    Decoder,
+    /// Makes a vector of a text: [`JobTask::Embed`].
+    #[codec(index = 1)]
+    Encoder,
+}
+
+impl ModelKind {
+    /// Whether models of this kind do such a task.
+    pub fn does(self, task: &JobTask) -> bool {
+        match task {
+            JobTask::Generate { .. } => self == Self::Decoder,
+            JobTask::Embed => self == Self::Encoder,
+        }
+    }
+}
+
 /// What the registry says of a model.
 #[derive(Clone, Debug, PartialEq, Eq, codec::Encode, codec::Decode, scale_info::TypeInfo)]
 pub struct ModelInfo {
@@ -23,7 +44,11 @@ pub struct ModelInfo {
     pub context: u32,
     /// Layers.
     pub layers: u16,
-    /// Ids that end generation.
+    /// Whether it continues texts or embeds them.
+    pub kind: ModelKind,
+    /// Entries of a residual row, and of an encoder's vector.
+    pub width: u32,
+    /// Ids that end generation; an encoder has none.
     pub eos: Vec<u32>,
     /// Whether new jobs may use it.
     pub active: bool,
@@ -38,7 +63,8 @@ pub trait ModelDirectory {
     /// Whether some template has this span.
     fn has_span(key: &SpanKey) -> bool;
     /// Work of computing positions `from..to` in this span, in work units, rounded up; computed from the registered header alone.
-    /// The first span includes the embedding, the last one the head for positions from `heads_from` on.
+    /// The first span includes the embedding, a decoder's last one the head for positions from `heads_from` on. An encoder's text
+    /// is `to` long.
     fn work(key: &SpanKey, from: u32, to: u32, heads_from: u32) -> Option<WorkUnits>;
     /// One more, or one fewer, open job uses the model: it cannot be removed while any does.
     fn add_user(model: ModelId) -> Result<(), DispatchError>;
@@ -160,8 +186,8 @@ pub enum AttemptOutcome {
     /// The result stands: pay everybody and finish.
     Done {
         /// The answer.
-        output: OutputIds,
-        /// `ids_root` of prompt and answer: the last stage's commitment was checked against it.
+        output: Output,
+        /// `ids_root` of the input and the generated ids: a commitment was checked against it.
         ids_root: H256,
         /// Opened stage roots, by stage (none when unverified), and the checkers whose answers agreed, by stage.
         stages: Vec<(Option<H256>, Vec<AccountId>)>,

@@ -2,6 +2,7 @@
 
 use crate::{AccountId, Balance, Tick, WorkUnits};
 use alloc::vec::Vec;
+use assay_exact::{commit::Generation, sampling::Sampling};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use polkadot_sdk::{
     sp_core::{sr25519, ConstU32, H256},
@@ -20,6 +21,8 @@ pub type WorkerSignature = sr25519::Signature;
 pub const MAX_INPUT_IDS: u32 = 2_048;
 /// Most token ids a job may generate.
 pub const MAX_NEW_TOKENS: u32 = 1_024;
+/// Widest vector of an embedding job: published models have up to 4,096 entries.
+pub const MAX_VECTOR: u32 = 4_096;
 /// Most stages of a template.
 pub const MAX_STAGES: u32 = 16;
 /// Most controllers that may hold one span; bounds every walk over a book of asks.
@@ -33,6 +36,8 @@ pub const MAX_ANSWERS: u32 = 32;
 pub type InputIds = BoundedVec<u32, ConstU32<MAX_INPUT_IDS>>;
 /// Generated token ids.
 pub type OutputIds = BoundedVec<u32, ConstU32<MAX_NEW_TOKENS>>;
+/// A text's vector, i16 Q15 (`docs/exact.md`, section 9).
+pub type Vector = BoundedVec<i16, ConstU32<MAX_VECTOR>>;
 /// One value per stage.
 pub type PerStage<T> = BoundedVec<T, ConstU32<MAX_STAGES>>;
 
@@ -61,7 +66,7 @@ pub struct SpanKey {
 /// What a job is given to work on.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub enum JobInput {
-    /// The prompt's token ids, at least one. Any node's `inference_tokenize` makes them from text.
+    /// The token ids of a prompt, or of a text to embed; at least one. Any node's `inference_tokenize` makes them from text.
     #[codec(index = 0)]
     Inline(InputIds),
     /// Content hash of a prompt kept elsewhere. Reserved: refused in this version.
@@ -85,6 +90,60 @@ pub struct SamplingParams {
 impl SamplingParams {
     /// Greedy decoding.
     pub const GREEDY: Self = Self { temperature: 0, top_k: 0, top_p: 65_536, seed: [0; 32] };
+}
+
+/// What is computed of the input. Each model does one of them, by its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub enum JobTask {
+    /// A decoder continues the input.
+    #[codec(index = 0)]
+    Generate {
+        /// At most this many generated ids, `1..=MAX_NEW_TOKENS`.
+        max_new_tokens: u32,
+        /// How the next id is drawn.
+        sampling: SamplingParams,
+    },
+    /// An encoder makes one vector of the whole input.
+    #[codec(index = 1)]
+    Embed,
+}
+
+impl JobTask {
+    /// Most ids that it generates: an embedding none.
+    pub fn max_new_tokens(&self) -> u32 {
+        match self {
+            Self::Generate { max_new_tokens, .. } => *max_new_tokens,
+            Self::Embed => 0,
+        }
+    }
+
+    /// Its parameters in a stage root (`docs/exact.md`, section 11); an embedding has none.
+    pub fn generation(&self) -> Option<Generation> {
+        let Self::Generate { max_new_tokens, sampling } = self else { return None };
+        let SamplingParams { temperature, top_k, top_p, seed } = *sampling;
+        Some(Generation { max_new: *max_new_tokens, sampling: Sampling { temperature, top_k, top_p, seed } })
+    }
+}
+
+/// The answer of a job, by its task.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub enum Output {
+    /// The generated ids.
+    #[codec(index = 0)]
+    Ids(OutputIds),
+    /// The input's vector.
+    #[codec(index = 1)]
+    Vector(Vector),
+}
+
+impl Output {
+    /// The generated ids; a vector has none.
+    pub fn ids(&self) -> &[u32] {
+        match self {
+            Self::Ids(ids) => ids,
+            Self::Vector(_) => &[],
+        }
+    }
 }
 
 /// How a result is made trustworthy. Indices 2 (optimistic) and 3 (proof) are reserved.
@@ -126,12 +185,10 @@ pub struct JobSpec {
     pub model: ModelId,
     /// Which of the model's templates: how many stages, cut where.
     pub template: u8,
-    /// The prompt.
+    /// The prompt, or the text to embed.
     pub input: JobInput,
-    /// At most this many generated ids, `1..=MAX_NEW_TOKENS`.
-    pub max_new_tokens: u32,
-    /// How the next id is drawn.
-    pub sampling: SamplingParams,
+    /// What is computed of it.
+    pub task: JobTask,
     /// How the result is checked.
     pub mode: VerificationMode,
     /// The most the client pays per work unit, in any stage.
@@ -141,6 +198,37 @@ pub struct JobSpec {
     pub insured: Balance,
     /// Added to every deadline: a client can only lengthen them.
     pub extra_ticks: Tick,
+}
+
+impl JobSpec {
+    /// Ids of the input.
+    pub fn input_ids(&self) -> &[u32] {
+        match &self.input {
+            JobInput::Inline(ids) => ids,
+            JobInput::Blob(_) => &[],
+        }
+    }
+
+    /// Length of the input.
+    pub fn input_len(&self) -> u32 {
+        self.input_ids().len() as u32
+    }
+
+    /// The positions that the job may reach: all of its work's contexts name them.
+    pub fn positions(&self) -> (u32, u32) {
+        (0, self.input_len().saturating_add(self.task.max_new_tokens()))
+    }
+
+    /// The stage of `n` that feeds stage `stage`: the one before it, around the ring. None of a job of one stage, which is its
+    /// own upstream; none either of an embedding's first stage, which reads the input: nothing flows back to it.
+    pub fn upstream_of(&self, stage: u8, n: u8) -> Option<u8> {
+        match stage.checked_sub(1) {
+            _ if n < 2 => None,
+            None if self.task == JobTask::Embed => None,
+            None => Some(n.saturating_sub(1)),
+            before => before,
+        }
+    }
 }
 
 /// Who did a piece of work. Part of [`WorkCtx`].
@@ -172,7 +260,7 @@ pub struct WorkCtx {
     pub epoch: u32,
     /// Stage, from 0.
     pub stage: u8,
-    /// Positions assigned: `(0, T_in + max_new_tokens)` in this version.
+    /// Positions assigned: all of [`JobSpec::positions`] in this version.
     pub range: (u32, u32),
     /// Who.
     pub role: Role,
@@ -194,7 +282,7 @@ pub struct StageRef {
 /// The handoff a stage received: its upstream's signature over the rows that hash to `in_root`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Handoff {
-    /// Rows (token ids for stage 0) under the signed root.
+    /// Rows (token ids for a generation's stage 0) under the signed root.
     pub n_rows: u32,
     /// By the upstream stage's worker key, over [`crate::digest::handoff`].
     pub signature: WorkerSignature,
@@ -209,10 +297,10 @@ pub struct StageCommitment {
     pub out_root: H256,
     /// [`crate::digest::commit`] of the hidden stage root.
     pub digest: H256,
-    /// Evidence of what was received; absent only in a job of one stage, which is its own upstream.
+    /// Evidence of what was received, where another stage feeds it ([`JobSpec::upstream_of`]).
     pub upstream: Option<Handoff>,
-    /// The generated ids: from the last stage, and only from it.
-    pub output: Option<OutputIds>,
+    /// The answer: from the last stage, and only from it.
+    pub output: Option<Output>,
 }
 
 /// Which boundary of a stage could not be had.
@@ -484,12 +572,12 @@ pub struct Receipt {
     pub attempt: u32,
     /// Parameters in force.
     pub params_version: u32,
-    /// `ids_root` of prompt and output.
+    /// `ids_root` of the input and, after it, the generated ids.
     pub ids_root: H256,
-    /// Prompt length.
+    /// Length of the input.
     pub input_len: u32,
     /// The answer.
-    pub output: OutputIds,
+    pub output: Output,
     /// How much it proves.
     pub assurance: Assurance,
     /// Stage by stage.

@@ -5,7 +5,9 @@ use crate::{
     RuntimeOrigin, Staking, System,
 };
 use alloc::{vec, vec::Vec};
-use assay_primitives::{JobHash, ModelId, Params, Span, SpanKey, MAX_INPUT_IDS, MAX_NEW_TOKENS, WORKER_KEY_TYPE};
+use assay_primitives::{
+    JobHash, JobTask, ModelId, Params, SamplingParams, Span, SpanKey, MAX_INPUT_IDS, MAX_NEW_TOKENS, WORKER_KEY_TYPE,
+};
 use codec::{Decode, Encode};
 use pallet_assay_jobs::benchmarking::{dearest_job, BenchmarkHelper as _};
 use pallet_assay_models::{fixtures, GenesisModel};
@@ -113,7 +115,7 @@ impl pallet_assay_verification::benchmarking::BenchmarkHelper for InferenceWorld
         spec.input = assay_primitives::JobInput::Inline(
             vec![1; prompt as usize].try_into().expect("benchmarks keep to the longest prompt"),
         );
-        spec.max_new_tokens = tokens;
+        spec.task = JobTask::Generate { max_new_tokens: tokens, sampling: SamplingParams::GREEDY };
         assert_ok!(Jobs::submit(RuntimeOrigin::signed(rich("client", 0)), spec));
         pallet_assay_jobs::Jobs::<Runtime>::iter_keys().next().expect("the only job is open")
     }

@@ -82,7 +82,7 @@ fn settle_legs_add_up_to_the_escrow_whatever_the_prices() {
             (0..8).for_each(|i| change_asks(i, |e| e.ask.price = price + 7 * Balance::from(i)));
             let mut s = spec(1, k);
             s.max_price = price * 3 + 50;
-            s.max_new_tokens = tokens.max(4);
+            s.task = JobTask::Generate { max_new_tokens: tokens.max(4), sampling: SamplingParams::GREEDY };
             let job = submit(&client(0), s);
             let escrow = Jobs::job_status(job).unwrap().record.escrow;
             commit_all(job, &[]);

@@ -25,6 +25,10 @@ fn unmatched(s: JobSpec, stages: &[u8], why: NoMatch, error: Error<Test>) {
     assert_eq!(state, fingerprint());
 }
 
+fn generate(max_new_tokens: u32, top_p: u32) -> JobTask {
+    JobTask::Generate { max_new_tokens, sampling: SamplingParams { top_p, ..SamplingParams::GREEDY } }
+}
+
 #[test]
 fn submit_bad_specification_is_refused_with_what_is_wrong() {
     Setup::default().build().execute_with(|| {
@@ -33,9 +37,11 @@ fn submit_bad_specification_is_refused_with_what_is_wrong() {
         refused(|s| s.input = JobInput::Blob(H256::zero()), Error::BlobUnsupported);
         refused(|s| s.input = JobInput::Inline(Default::default()), Error::PromptEmpty);
         refused(|s| s.input = JobInput::Inline(vec![VOCAB].try_into().unwrap()), Error::TokenOutOfVocabulary);
-        refused(|s| s.max_new_tokens = 0, Error::NewTokensZero);
-        refused(|s| s.max_new_tokens = MAX_NEW_TOKENS + 1, Error::NewTokensTooMany);
-        refused(|s| s.max_new_tokens = CONTEXT - 2, Error::ContextExceeded);
+        refused(|s| s.task = generate(0, 65_536), Error::NewTokensZero);
+        refused(|s| s.task = generate(MAX_NEW_TOKENS + 1, 65_536), Error::NewTokensTooMany);
+        refused(|s| s.task = generate(CONTEXT - 2, 65_536), Error::ContextExceeded);
+        refused(|s| s.task = JobTask::Embed, Error::TaskUnfit);
+        refused(|s| s.model = ENCODER, Error::TaskUnfit);
         refused(|s| s.mode = VerificationMode::Quorum { k: 0 }, Error::QuorumTooSmall);
         refused(|s| s.mode = VerificationMode::Quorum { k: 1 }, Error::QuorumTooSmall);
         refused(|s| s.mode = VerificationMode::Quorum { k: 17 }, Error::QuorumTooLarge);
@@ -47,8 +53,8 @@ fn submit_bad_specification_is_refused_with_what_is_wrong() {
             Error::InsuredUnverified,
         );
         refused(|s| s.insured = BOND, Error::InsuredTooHigh);
-        refused(|s| s.sampling.top_p = 0, Error::TopPOutOfRange);
-        refused(|s| s.sampling.top_p = 65_537, Error::TopPOutOfRange);
+        refused(|s| s.task = generate(8, 0), Error::TopPOutOfRange);
+        refused(|s| s.task = generate(8, 65_537), Error::TopPOutOfRange);
         refused(|s| s.extra_ticks = 101, Error::ExtraTicksTooMany);
         world::Models::<Test>::mutate(MODEL, |m| m.as_mut().unwrap().info.active = false);
         refused(|_| (), Error::ModelInactive);
@@ -59,10 +65,27 @@ fn submit_bad_specification_is_refused_with_what_is_wrong() {
 }
 
 #[test]
+fn submit_longest_text_to_embed_is_taken() {
+    Setup::default().build().execute_with(|| {
+        let text = |len: u32| JobSpec {
+            input: JobInput::Inline(vec![1; len as usize].try_into().unwrap()),
+            ..embedding(1, 2)
+        };
+        let job = submit(&client(0), text(CONTEXT));
+        // Every position through four layers, and no heads.
+        let quoted: Vec<_> = Jobs::quote(text(CONTEXT)).unwrap().stages.iter().map(|s| s.work).collect();
+        assert_eq!(quoted, [u64::from(CONTEXT) * 4; 2]);
+        assert_eq!(open(job).spec.positions(), (0, CONTEXT));
+        let long = Jobs::submit(RuntimeOrigin::signed(client(0)), text(CONTEXT + 1));
+        assert_err_ignore_postinfo!(long, Error::<Test>::ContextExceeded);
+    });
+}
+
+#[test]
 fn submit_longest_allowed_sequence_is_taken() {
     Setup::default().build().execute_with(|| {
         let mut s = spec(1, 2);
-        s.max_new_tokens = CONTEXT - 3;
+        s.task = generate(CONTEXT - 3, 65_536);
         s.extra_ticks = 100;
         submit(&client(0), s);
     });

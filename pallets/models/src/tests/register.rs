@@ -1,12 +1,16 @@
 //! `register`.
 
 use crate::{fixtures::*, mock::*, *};
+use assay_exact::work;
 use assay_exact::{
     hash::Blake2b,
     header::{Flags, Header, Kind, Pool},
     merkle,
 };
-use assay_primitives::Span;
+use assay_primitives::{
+    traits::{ModelDirectory, ModelKind},
+    Span, SpanKey, WORK_UNIT_MACS,
+};
 use frame::{prelude::*, testing_prelude::*};
 
 fn register(header: HeaderBytes, entries: EntryRoots, templates: Templates) -> DispatchResult {
@@ -98,12 +102,24 @@ fn register_other_spec_is_refused() {
 }
 
 #[test]
-fn register_encoder_is_refused() {
+fn register_encoder_is_taken_and_one_with_too_wide_a_vector_refused() {
     test(|| {
         let encoder =
             Header { kind: Kind::Encoder, flags: Flags::LAYER_NORM, pool: Pool::Mean, eos: vec![], ..decoder(8) };
         encoder.validate().unwrap();
-        refused(&encoder, Error::NotADecoder);
+        let wide = Header { d: 8_192, ..encoder.clone() };
+        wide.validate().unwrap();
+        refused(&wide, Error::VectorTooWide);
+        assert_ok!(register(bytes(&encoder), entries(&encoder), templates(&[&[], &[4]], 8)));
+        let id = model_root(&encoder.encode(), &entries(&encoder));
+        let info = Registry::model(id).unwrap();
+        assert_eq!((info.kind, info.width), (ModelKind::Encoder, encoder.d));
+        let units = |first, end| work::job_work(&encoder, first, end, 100, 0).div_ceil(WORK_UNIT_MACS);
+        let quote = Registry::work_quote(id, 1, 100, 0).unwrap();
+        assert_eq!(quote.iter().map(|(_, work)| *work).collect::<Vec<_>>(), [units(0, 4), units(4, 8)]);
+        let key = |first, end| SpanKey { model: id, span: Span { first, end } };
+        assert_eq!(Registry::work(&key(0, 4), 0, 100, 100), Some(units(0, 4)));
+        assert_eq!(Registry::work_quote(id, 1, 100, 1), None, "an encoder generates nothing");
     });
 }
 

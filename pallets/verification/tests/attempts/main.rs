@@ -4,6 +4,7 @@ mod beacon;
 mod boundaries;
 mod checking;
 mod disputes;
+mod embedding;
 mod honest;
 mod random;
 mod revealing;

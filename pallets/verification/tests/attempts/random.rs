@@ -77,7 +77,8 @@ impl Run {
     }
 
     fn submit(&mut self) {
-        let mut s = spec(self.source.below(3) as u8, 1 + self.source.below(4) as u8);
+        let of = if self.source.one_in(3) { embedding } else { spec };
+        let mut s = of(self.source.below(3) as u8, 1 + self.source.below(4) as u8);
         s.max_price = Balance::from(900 + self.source.below(2_000));
         s.extra_ticks = self.source.below(4);
         if s.mode.k() > 1 {
@@ -134,11 +135,10 @@ impl Run {
                 1 => {
                     let mut c = commitment(&now, stage, 0);
                     let (_, rows) = in_root(&now, stage);
-                    if now.stages.len() > 1 {
+                    if let Some(upstream) = now.spec.upstream_of(stage, now.stages.len() as u8) {
                         // Its upstream signed garbage.
-                        let n = now.stages.len() as u8;
                         c.in_root = H256::repeat_byte(9);
-                        c.upstream = Some(handoff(&now, (stage + n - 1) % n, rows, c.in_root));
+                        c.upstream = Some(handoff(&now, upstream, rows, c.in_root));
                     }
                     answer(&now.stages[usize::from(stage)].worker, Answer::Commit { at: at(job, stage), commitment: c })
                 }

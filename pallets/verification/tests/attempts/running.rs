@@ -81,7 +81,7 @@ fn commit_output_breaking_a_rule_of_generation_is_refused() {
                 if let Some(ids) = &ids {
                     c.out_root = digest::ids_root(&[1, 2, 3], ids);
                 }
-                c.output = ids.map(|ids| ids.try_into().unwrap());
+                c.output = ids.map(|ids| Output::Ids(ids.try_into().unwrap()));
             })
         };
         assert_err!(with(None), Error::<Test>::OutputMissing);
@@ -91,12 +91,12 @@ fn commit_output_breaking_a_rule_of_generation_is_refused() {
         assert_err!(with(Some(vec![5, EOS, 5, EOS])), Error::<Test>::OutputPastEnd);
         assert_err!(with(Some(vec![5, 6])), Error::<Test>::OutputTooShort);
         assert_err!(commit(job, 1, |c| c.out_root = H256::zero()), Error::<Test>::OutputRootMismatch);
-        assert_err!(commit(job, 0, |c| c.output = Some(output())), Error::<Test>::OutputUnexpected);
+        assert_err!(commit(job, 0, |c| c.output = Some(Output::Ids(output()))), Error::<Test>::OutputUnexpected);
         let full = vec![5; 8];
         let rows = handoff(&open(job), 0, 10, in_root(&open(job), 1).0);
         assert_ok!(commit(job, 1, |c| {
             c.out_root = digest::ids_root(&[1, 2, 3], &full);
-            c.output = Some(full.try_into().unwrap());
+            c.output = Some(Output::Ids(full.try_into().unwrap()));
             c.upstream = Some(rows);
         }));
     });
@@ -255,7 +255,7 @@ fn equivocation_of_the_last_stage_over_the_number_of_ids_convicts_it_alone() {
         let signed = handoff(&open(job), 0, rows, root);
         assert_ok!(commit(job, 1, |c| {
             c.out_root = digest::ids_root(&[1, 2, 3], &short);
-            c.output = Some(short.try_into().unwrap());
+            c.output = Some(Output::Ids(short.try_into().unwrap()));
             c.upstream = Some(signed);
         }));
         assert_eq!(faults(), vec![(1, controller(1), OffenceKind::Equivocation, backing)]);

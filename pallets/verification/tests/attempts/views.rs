@@ -87,7 +87,7 @@ fn job_view_shows_everything_a_worker_needs() {
         assert_eq!(view.stages[0].peer, controller(0).encode());
         commit_all(job, &[]);
         let view = Verification::job_view(job).unwrap();
-        assert_eq!(view.output, Some(output()));
+        assert_eq!(view.output, Some(Output::Ids(output())));
         let c = view.stages[1].commit.clone().unwrap();
         assert_eq!((c.in_root, c.root), (in_root(&open(job), 1).0, None));
         run_to_checking(job);
