@@ -29,6 +29,8 @@ pub struct Cli {
 pub enum Command {
     /// Ask for an inference: submit, stream the answer, wait for the verdict.
     Infer(Infer),
+    /// Ask for a text's vector by an encoder: submit, wait for the verdict, print it.
+    Embed(Embed),
     /// Show an open job.
     Job {
         /// The job's hash.
@@ -60,6 +62,8 @@ pub enum Command {
     Ask(Ask),
     /// Register a provider: its worker key signs all its results.
     Register(Register),
+    /// Register a model, so that providers can offer it and clients ask for it.
+    Publish(Publish),
 }
 
 /// Whose key signs.
@@ -96,6 +100,27 @@ pub struct Infer {
     /// Seed of the draw: a number, or 64 hex digits; random if absent.
     #[arg(long)]
     pub seed: Option<String>,
+    /// Terms and payment.
+    #[command(flatten)]
+    pub terms: Terms,
+}
+
+/// `assay embed`.
+#[derive(Args)]
+pub struct Embed {
+    /// The text; `-` reads it from standard input.
+    pub text: String,
+    /// Model: its name, or the beginning of its id. It must be an encoder.
+    #[arg(long)]
+    pub model: String,
+    /// Terms and payment.
+    #[command(flatten)]
+    pub terms: Terms,
+}
+
+/// How a job is checked, paid and waited for.
+#[derive(Args)]
+pub struct Terms {
     /// How the answer is checked: `quorum:K` (K controllers per stage must agree on every bit) or `none`.
     #[arg(long, default_value = "quorum:3")]
     pub verify: String,
@@ -182,6 +207,22 @@ pub struct Register {
     #[arg(long, default_value = "")]
     pub accelerators: String,
     /// Who signs: the controller.
+    #[command(flatten)]
+    pub key: Key,
+}
+
+/// `assay publish`.
+#[derive(Args)]
+pub struct Publish {
+    /// The package's folder, as `assay-engine convert` writes it.
+    pub package: PathBuf,
+    /// A label for people; the folder's name if absent.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// A way to cut the model into stages, e.g. `0..3,3..6`; may be given several times. One stage of all layers if absent.
+    #[arg(long, value_name = "SPANS")]
+    pub template: Vec<String>,
+    /// Who signs, and pays the deposit.
     #[command(flatten)]
     pub key: Key,
 }

@@ -259,7 +259,7 @@ impl Executors {
         if matches!(run.phase, Phase::Computing) {
             if let Some(engine) = run.ring.take_finished() {
                 run.phase = Phase::Finishing;
-                finish(ctx, at, engine, run.ring.ids().last().copied());
+                finish(ctx, at, engine, run.ring.generated().last().copied());
             }
         }
     }

@@ -38,7 +38,7 @@ pub struct Boundary {
 impl Boundary {
     /// No rows yet.
     pub fn new(rows: Rows) -> Self {
-        let mut boundary = Self { rows: Rows::empty(rows.width()), list: ListBuilder::new(), roots: BTreeMap::new() };
+        let mut boundary = Self { rows: rows.slice(0, 0), list: ListBuilder::new(), roots: BTreeMap::new() };
         let _ = boundary.append(&rows);
         boundary
     }
@@ -532,9 +532,9 @@ impl StageRun {
     /// The answer, once it is complete: of the last stage.
     pub fn answer(&self) -> Option<Output> {
         match self.output.rows() {
-            Rows::Vector(v) if self.output_complete() => v.clone().try_into().ok().map(Output::Vector),
-            _ if self.is_last() => self.generated().to_vec().try_into().ok().map(Output::Ids),
-            _ => None,
+            _ if !self.is_last() || !self.output_complete() => None,
+            Rows::Vector(v) => v.clone().try_into().ok().map(Output::Vector),
+            _ => self.generated().to_vec().try_into().ok().map(Output::Ids),
         }
     }
 

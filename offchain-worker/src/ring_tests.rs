@@ -71,6 +71,7 @@ fn run(spec: &JobSpec, n: u8, mut dice: impl FnMut() -> u8) -> Vec<StageRun> {
         for i in 0..n as usize {
             for packet in std::mem::take(&mut wires[i]) {
                 quiet = false;
+                assert!(stages[i].feeds());
                 give(&mut stages[(i + 1) % n as usize], &packet);
             }
         }
@@ -107,7 +108,7 @@ fn check(spec: &JobSpec, stages: Vec<StageRun>) {
             let last = stage.final_handoff().expect("the final handoff is there").clone();
             assert_eq!((last.last, last.root), (true, stage.input().root()));
         }
-        let outcome = stage.take_finished().expect("finished").finish(stage.ids().last().copied()).unwrap();
+        let outcome = stage.take_finished().expect("finished").finish(stage.generated().last().copied()).unwrap();
         assert_eq!((outcome.in_root, outcome.out_root), roots[i]);
     }
 }
@@ -120,6 +121,70 @@ fn rings_of_one_to_four_stages_generate_the_same_ids_and_join() {
             check(&spec, run(&spec, n, || 7));
         }
     }
+}
+
+/// A line of stages: the first is fed by nobody, the last feeds nobody.
+fn check_embedding(spec: &JobSpec, stages: Vec<StageRun>) {
+    let n = stages.len();
+    let roots: Vec<_> = stages.iter().map(|s| (s.input().root(), s.output().root())).collect();
+    assert!(roots.windows(2).all(|pair| pair[0].1 == pair[1].0), "boundaries join");
+    for (i, mut stage) in stages.into_iter().enumerate() {
+        let positions = stage.spec().prompt.len() as u32;
+        assert_eq!((stage.fed, stage.input().len()), (positions, positions));
+        assert!(!stage.is_overfed() && stage.generated().is_empty());
+        match stage.final_handoff() {
+            Some(last) => assert_eq!((last.last, last.n_rows, last.root), (true, positions, stage.input().root())),
+            None => assert_eq!(i, 0),
+        }
+        let answer = stage.answer();
+        assert_eq!(answer.is_some(), i + 1 == n);
+        if let Some(answer) = answer {
+            assert_eq!(answer, Output::Vector(toy::embed_staged(spec, n as u8).try_into().unwrap()));
+        }
+        let outcome = stage.take_finished().expect("finished").finish(stage.generated().last().copied()).unwrap();
+        assert_eq!((outcome.in_root, outcome.out_root), roots[i]);
+    }
+}
+
+#[test]
+fn lines_of_one_to_four_stages_embed_a_text_and_join() {
+    for n in 1..=4 {
+        for length in [1, 2, 127, 128, 129, 500] {
+            let text: Vec<u32> = (0..length).map(|i| i * 3 % toy::VOCAB).collect();
+            let spec = toy::embedding(&text, 1);
+            check_embedding(&spec, run(&spec, n, || 7));
+        }
+    }
+}
+
+#[test]
+fn a_line_takes_whole_texts_only_and_nothing_beyond() {
+    let spec = toy::embedding(&[5, 6, 7], 1);
+    let mut last = stage(&spec, 2, 1);
+    let rows = |n: usize| Rows::Hidden { width: toy::WIDTH, values: vec![1; n * 4] };
+    assert_eq!(last.accept(0, &rows(2)), Accepted::New);
+    assert!(last.next_work().is_none(), "every position sees every other one");
+    assert_eq!(last.missing(), Some(2));
+    assert!(matches!(last.accept(2, &rows(2)), Accepted::Wrong(_)), "more than the text has");
+    assert!(matches!(last.accept(2, &Rows::Vector(vec![1; 4])), Accepted::Wrong(_)));
+    assert_eq!(last.accept(2, &rows(1)), Accepted::New);
+    let work = last.next_work().unwrap();
+    assert_eq!((work.input.len(), work.decode), (3, false));
+    let wrong = [Rows::Ids(vec![1]), Rows::Vector(vec![1; 3]), Rows::Vector(vec![]), rows(3)];
+    for (i, out) in wrong.into_iter().enumerate() {
+        let mut last = stage(&spec, 2, 1);
+        assert_eq!(last.accept(0, &rows(3)), Accepted::New);
+        let work = last.next_work().unwrap();
+        assert!(last.computed(work.engine, out).is_err(), "{i}");
+        assert_eq!(last.answer(), None);
+    }
+    // Nothing flows back to the stage that reads the input.
+    let mut first = stage(&spec, 2, 0);
+    assert_eq!(first.missing(), None);
+    assert!(matches!(first.accept(3, &Rows::Ids(vec![1])), Accepted::Wrong(_)));
+    assert!(matches!(first.accept(0, &Rows::Ids(vec![5])), Accepted::Wrong(_)));
+    first.accept_handoff(handoff(HandoffDue { n_rows: 3, root: first.input().root(), last: true }));
+    assert_eq!(first.final_handoff(), None);
 }
 
 #[test]
@@ -307,9 +372,11 @@ proptest! {
         dice in proptest::collection::vec(any::<u8>(), 64),
     ) {
         let prompt: Vec<u32> = (0..prompt as u32).map(|i| (i * 7 + 1) % toy::VOCAB).collect();
-        let spec = toy::job_spec(&prompt, max_new, seed, 1);
         let mut i = 0;
-        let stages = run(&spec, n, || { i += 1; dice[i % dice.len()].wrapping_add((i / dice.len()) as u8) });
-        check(&spec, stages);
+        let mut dice = || { i += 1; dice[i % dice.len()].wrapping_add((i / dice.len()) as u8) };
+        let spec = toy::job_spec(&prompt, max_new, seed, 1);
+        check(&spec, run(&spec, n, &mut dice));
+        let spec = toy::embedding(&prompt, 1);
+        check_embedding(&spec, run(&spec, n, &mut dice));
     }
 }

@@ -43,7 +43,7 @@ fn positive(chain: &Chain, text: &str) -> Result<Balance> {
     }
 }
 
-fn report(out: Out, what: &str, text: String, block: &str) {
+pub fn report(out: Out, what: &str, text: String, block: &str) {
     out.event(json!({ "event": what, "block": block }));
     out.say(format!("{text} (block {block})"));
 }
@@ -124,7 +124,7 @@ pub async fn register(chain: &Chain, out: Out, args: Register) -> Result<()> {
 }
 
 /// `first..end`.
-fn parse_span(text: &str) -> Result<Span> {
+pub fn parse_span(text: &str) -> Result<Span> {
     let parsed = text.split_once("..").and_then(|(a, b)| Some(Span { first: a.parse().ok()?, end: b.parse().ok()? }));
     match parsed {
         Some(span) if span.first < span.end => Ok(span),

@@ -1,7 +1,10 @@
 //! One file per group of commands.
 
+mod embed;
 mod infer;
 mod manage;
+mod order;
+mod publish;
 mod show;
 
 use crate::{
@@ -18,6 +21,7 @@ pub async fn run(cli: Cli) -> Result<()> {
     let chain = Chain::connect(&cli.url, cli.insecure).await?;
     match cli.command {
         Command::Infer(args) => infer::run(&chain, out, args).await,
+        Command::Embed(args) => embed::run(&chain, out, args).await,
         Command::Job { job } => show::job(&chain, out, parse_hash(&job)?).await,
         Command::Receipt { job } => show::receipt(&chain, out, parse_hash(&job)?).await,
         Command::Models => show::models(&chain, out).await,
@@ -27,6 +31,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Withdraw { key, part } => manage::withdraw(&chain, out, key, &part).await,
         Command::Ask(args) => manage::ask(&chain, out, args).await,
         Command::Register(args) => manage::register(&chain, out, args).await,
+        Command::Publish(args) => publish::run(&chain, out, args).await,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     output::{hex, Out},
 };
-use assay_primitives::{api::JobView, CheckVerdict, JobHash, JobInput, Receipt};
+use assay_primitives::{api::JobView, traits::ModelKind, CheckVerdict, JobHash, JobTask, Output, Receipt};
 use serde_json::json;
 
 /// `assay models`.
@@ -21,12 +21,16 @@ pub async fn models(chain: &Chain, out: Out) -> Result<()> {
             }
         }
         let name = String::from_utf8_lossy(&m.name).into_owned();
+        let kind = match m.kind {
+            ModelKind::Decoder => "decoder",
+            ModelKind::Encoder => "encoder",
+        };
         out.event(json!({
-            "event": "model", "id": hex(m.id), "name": name, "active": m.active, "layers": m.layers, "vocab": m.vocab,
+            "event": "model", "id": hex(m.id), "name": name, "kind": kind, "width": m.width, "active": m.active, "layers": m.layers, "vocab": m.vocab,
             "context": m.context, "spec": m.spec_id, "templates": templates,
         }));
         out.say(format!(
-            "{name}{}\n  id         {}\n  size       {} layers, vocabulary {}, context {}\n  semantics  spec {}",
+            "{name}{}\n  id         {}\n  size       {kind} of {} layers, vocabulary {}, context {}\n  semantics  spec {}",
             if m.active { "" } else { "  (not accepting jobs)" },
             hex(m.id),
             m.layers,
@@ -110,14 +114,15 @@ fn print_job(chain: &Chain, out: Out, v: &JobView) {
         Some(CheckVerdict::Dissent(_)) => "dissents",
         Some(CheckVerdict::Unavailable(_)) => "could not get the rows",
     };
-    let input = match &v.spec.input {
-        JobInput::Inline(ids) => ids.len(),
-        JobInput::Blob(_) => 0,
+    let (task, asks) = match &v.spec.task {
+        JobTask::Generate { max_new_tokens, .. } => ("generate", format!("up to {max_new_tokens} tokens")),
+        JobTask::Embed => ("embed", "their vector".into()),
     };
+    let input = v.spec.input_len();
     out.event(json!({
         "event": "job", "job": hex(v.job), "client": v.client.to_string(), "model": hex(v.spec.model), "phase": format!("{:?}", v.phase),
         "attempt": v.attempt, "now": v.now, "due": v.due, "held": v.held.to_string(), "inputTokens": input,
-        "maxNewTokens": v.spec.max_new_tokens, "k": v.spec.mode.k(),
+        "task": task, "maxNewTokens": v.spec.task.max_new_tokens(), "k": v.spec.mode.k(),
         "stages": v.stages.iter().map(|s| json!({
             "first": s.span.first, "end": s.span.end, "executor": s.executor.to_string(), "price": s.price.to_string(),
             "committed": s.commit.is_some(), "blocked": s.blocked, "root": s.commit.as_ref().and_then(|c| c.root.map(hex)),
@@ -126,8 +131,8 @@ fn print_job(chain: &Chain, out: Out, v: &JobView) {
         })).collect::<Vec<_>>(),
     }));
     out.say(format!(
-        "job     {}\nclient  {}\nphase   {:?}, attempt {}, due at tick {} (now {})\nheld    {} now\nasks    {input} prompt tokens, up to {} new, k = {}",
-        hex(v.job), v.client, v.phase, v.attempt, v.due, v.now, chain.token.show(v.held), v.spec.max_new_tokens, v.spec.mode.k()
+        "job     {}\nclient  {}\nphase   {:?}, attempt {}, due at tick {} (now {})\nheld    {} now\nasks    {asks} of {input} tokens, k = {}",
+        hex(v.job), v.client, v.phase, v.attempt, v.due, v.now, chain.token.show(v.held), v.spec.mode.k()
     ));
     for (i, s) in v.stages.iter().enumerate() {
         let state = match (&s.commit, s.blocked) {
@@ -190,12 +195,22 @@ pub fn check(r: &Receipt, job: JobHash, k: Option<u8>) -> Result<()> {
     Ok(())
 }
 
+/// A vector as real numbers: each is a multiple of 2^-15.
+pub fn real(vector: &[i16]) -> Vec<f32> {
+    vector.iter().map(|v| f32::from(*v) / 32_768.0).collect()
+}
+
 /// Prints a receipt; `answer` as text if the caller has it.
 pub async fn print_receipt(chain: &Chain, out: Out, r: &Receipt, answer: Option<&str>) -> Result<()> {
     let a = r.assurance;
+    let vector = match &r.output {
+        Output::Ids(_) => None,
+        Output::Vector(vector) => Some(vector.to_vec()),
+    };
     out.event(json!({
         "event": "receipt", "job": hex(r.job), "client": r.client.to_string(), "model": hex(r.model), "attempt": r.attempt,
-        "paramsVersion": r.params_version, "idsRoot": hex(r.ids_root), "inputTokens": r.input_len, "output": r.output.to_vec(), "text": answer,
+        "paramsVersion": r.params_version, "idsRoot": hex(r.ids_root), "inputTokens": r.input_len, "output": r.output.ids(), "text": answer,
+        "vector": vector,
         "verified": a.k > 1, "k": a.k, "beaconAuthors": a.beacon_authors, "overlap": a.overlap, "relaxed": a.relaxed, "escalated": a.escalated,
         "burned": r.burned.to_string(), "refunded": r.refunded.to_string(), "tick": r.tick,
         "stages": r.stages.iter().map(|s| json!({
@@ -205,7 +220,7 @@ pub async fn print_receipt(chain: &Chain, out: Out, r: &Receipt, answer: Option<
         })).collect::<Vec<_>>(),
     }));
     out.say(format!(
-        "\nreceipt  {}\n  {}: {} prompt tokens, {} generated, attempt {}",
+        "\nreceipt  {}\n  {}: {} tokens in, {}, attempt {}",
         hex(r.job),
         if a.k > 1 {
             format!("VERIFIED bit for bit by {} controllers per stage", a.k)
@@ -213,7 +228,10 @@ pub async fn print_receipt(chain: &Chain, out: Out, r: &Receipt, answer: Option<
             "unverified, as asked for".into()
         },
         r.input_len,
-        r.output.len(),
+        match &r.output {
+            Output::Ids(ids) => format!("{} generated", ids.len()),
+            Output::Vector(vector) => format!("a vector of {} entries", vector.len()),
+        },
         r.attempt
     ));
     for (i, s) in r.stages.iter().enumerate() {
@@ -279,7 +297,7 @@ mod tests {
             params_version: 1,
             ids_root: JobHash::repeat_byte(3),
             input_len: 1,
-            output: vec![7].try_into().unwrap(),
+            output: Output::Ids(vec![7].try_into().unwrap()),
             assurance: Assurance { k, beacon_authors: 1, overlap: false, relaxed: false, escalated: false },
             stages: vec![stage].try_into().unwrap(),
             burned: 0,

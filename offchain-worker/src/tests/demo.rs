@@ -9,7 +9,7 @@ use crate::{
     local::LocalEngine,
 };
 use assay_engine::package::{entry_file, MANIFEST_FILE, TOKENIZER_FILE};
-use assay_primitives::{CheckVerdict, JobSpec, JobTask, SamplingParams, Span};
+use assay_primitives::{traits::ModelKind, CheckVerdict, JobSpec, JobTask, Output, SamplingParams, Span};
 use polkadot_sdk::sc_network::PeerId;
 use std::{io::Write, sync::Arc};
 use tempfile::TempDir;
@@ -62,6 +62,49 @@ async fn the_demo_model_over_two_nodes_gives_what_one_process_gives() {
         assert!(view.stages.iter().flat_map(|s| &s.seats).all(|s| matches!(s.answer, Some(CheckVerdict::Agree(_)))));
     }
     assert!(nodes.iter().all(|node| node.alarm.get().is_none()));
+}
+
+/// The engine's own random packages.
+#[path = "../../engine/tests/support/mod.rs"]
+mod support;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_encoder_over_two_nodes_gives_the_vector_that_one_process_gives() {
+    let (chain, net, dir) = (FakeChain::default(), FakeNet::default(), TempDir::new().unwrap());
+    let (folder, package) = support::package(support::bert(), 7);
+    let path = folder.path().join("model");
+    let engine = Arc::new(LocalEngine::new(&[path], "auto", 1).unwrap());
+    let nodes: Vec<Node> = ["Alice", "Bob", "Charlie"]
+        .iter()
+        .map(|name| Node::start(name, &chain, &net, engine.clone(), dir.path(), PeerId::random()))
+        .collect();
+    let refs: Vec<&Node> = nodes.iter().collect();
+    blocks_until(&chain, &refs, 3, || false).await;
+
+    let model = engine.models().into_iter().find(|model| model.kind == ModelKind::Encoder).unwrap();
+    let text: Vec<u32> = (0..50).map(|i| i * 11 % model.vocab).collect();
+    let spans = [Span { first: 0, end: 1 }, Span { first: 1, end: model.layers }];
+    let spec = JobSpec { model: model.id, ..toy::embedding(&text, 2) };
+    let executors = [nodes[0].worker.clone(), nodes[1].worker.clone()];
+    let job = chain.submit(spec, &spans, &executors, &vec![vec![nodes[2].worker.clone()]; 2]);
+    assert!(blocks_until(&chain, &refs, 200, || chain.settled(&job).is_some()).await, "{:?}", chain.view(&job));
+
+    let mut alone = assay_engine::embed::Embedder::open(&package, 1, &assay_engine::stage::Setup::default()).unwrap();
+    let vector = alone.embed(&text, &mut Default::default()).unwrap().v;
+    assert_eq!(chain.settled(&job).unwrap().output, Output::Vector(vector.try_into().unwrap()));
+    let view = chain.view(&job);
+    assert!(view.stages.iter().flat_map(|s| &s.seats).all(|s| matches!(s.answer, Some(CheckVerdict::Agree(_)))));
+    assert!(nodes.iter().all(|node| node.alarm.get().is_none()));
+
+    // Each kind of model does its own task only.
+    let span = Span { first: 0, end: model.layers };
+    let prompt: std::sync::Arc<[u32]> = text.into();
+    let generate = JobTask::Generate { max_new_tokens: 1, sampling: SamplingParams::GREEDY };
+    let wrong = StageSpec { model: model.id, span, prompt: prompt.clone(), task: generate };
+    assert!(engine.open(&wrong).is_err());
+    let demo = engine.models().into_iter().find(|model| model.kind == ModelKind::Decoder).unwrap();
+    let wrong = StageSpec { model: demo.id, span, prompt, task: JobTask::Embed };
+    assert!(engine.open(&wrong).is_err());
 }
 
 /// The demo package as a directory of files.

@@ -160,6 +160,38 @@ async fn jobs_of_one_to_four_stages_settle_with_all_checks_agreeing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn embeddings_of_one_to_four_stages_settle_with_all_checks_agreeing() {
+    let world = World::new(6).await;
+    let long: Vec<u32> = (0..400).map(|i| i % toy::VOCAB).collect();
+    for (executors, text) in [(&[0][..], &[5, 6, 7][..]), (&[0, 1], &[9]), (&[3, 2, 1, 0], &long), (&[1, 1], &long)] {
+        let spec = toy::embedding(text, 3);
+        let n = executors.len();
+        let checkers = vec![world.workers(&[4, 5]); n];
+        let job = world.chain.submit(spec, &toy::spans(n as u8), &world.workers(executors), &checkers);
+        assert!(world.settle(&job, 30).await, "{executors:?}: {:?}", world.chain.view(&job));
+        world.assert_right(&job);
+        assert!(answers(&world.chain.view(&job)).iter().all(|a| matches!(a, Some(CheckVerdict::Agree(_)))));
+    }
+    assert!(world.nodes.iter().all(|node| node.alarm.get().is_none()));
+    assert_eq!(world.net.reports(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_embedding_survives_the_restart_of_a_stage_in_the_middle() {
+    let mut world = World::new(5).await;
+    world.engines[1].pace.store(400, Ordering::SeqCst);
+    let spec = toy::embedding(&[5, 6, 7], 2);
+    let checkers = vec![world.workers(&[4]); 3];
+    let job = world.chain.submit(spec, &toy::spans(3), &world.workers(&[0, 1, 2]), &checkers);
+    blocks_until(&world.chain, &world.refs(), 2, || false).await;
+    let peer = world.crash(1).await;
+    world.engines[1].pace.store(0, Ordering::SeqCst);
+    world.restart(1, peer).await;
+    assert!(world.settle(&job, 40).await, "{:?}", world.chain.view(&job));
+    world.assert_right(&job);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_at_the_same_time_share_the_nodes() {
     let world = World::new(4).await;
     let jobs: Vec<_> = (0..6).map(|i| world.submit(&[i, 2, 3], 30, i as u8, &[0, 1], &[2, 3])).collect();
