@@ -34,19 +34,21 @@ async function until(what, condition, seconds = 90) {
   assert.fail(`not within ${seconds} s: ${what}`);
 }
 
+const GREEDY = { temperature: 0, topK: 0, topP: 65536, seed: `0x${"00".repeat(32)}` };
+
 async function specification({ api, provider, model }, prompt, changes = {}) {
+  const { maxNewTokens = 12, sampling = GREEDY, ...rest } = changes;
   const { basePrice } = await api.call.inferenceApi.params();
   return {
     model: model.id,
     template: 0,
     input: { Inline: await provider.send("inference_tokenize", [model.id.toHex(), prompt]) },
-    maxNewTokens: 12,
-    sampling: { temperature: 0, topK: 0, topP: 65536, seed: `0x${"00".repeat(32)}` },
+    task: { Generate: { maxNewTokens, sampling } },
     mode: { Quorum: { k: 3 } },
     maxPrice: basePrice,
     insured: 0,
     extraTicks: 20,
-    ...changes,
+    ...rest,
   };
 }
 

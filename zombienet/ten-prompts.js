@@ -30,7 +30,7 @@ async function run(node, networkInfo) {
 
   for (const [i, r] of receipts.entries()) {
     assert.strictEqual(r.assurance.k.toNumber(), 3);
-    assert(r.output.length >= 1 && r.output.length <= 12);
+    assert(r.output.asIds.length >= 1 && r.output.asIds.length <= 12);
     assert.strictEqual(r.stages.length, 2);
     let paid = 0n;
     for (const s of r.stages) {

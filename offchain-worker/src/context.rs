@@ -27,6 +27,8 @@ use tokio::sync::mpsc;
 pub enum Event {
     /// A piece of a stage is computed.
     Stepped {
+        /// Which run of it: one that was given up and begun again does not take the first one's engine.
+        run: u64,
         /// The stage.
         at: StageRef,
         /// Its state, and what came out.

@@ -26,6 +26,10 @@ use std::{
 
 /// Silence of upstream after which its rows are asked for again.
 const WANT_AFTER: Duration = Duration::from_millis(400);
+/// The same before the first rows: what upstream sent before this stage began was not heard. Doubled each time.
+const FIRST_WANT_AFTER: Duration = Duration::from_millis(25);
+/// Time without news after which a stage says what it waits for.
+const QUIET: Duration = Duration::from_secs(3);
 /// No token frame is signed sooner after the last one: what is drawn meanwhile goes into the next.
 const FRAME_EVERY: Duration = Duration::from_millis(20);
 /// Ticks before the due one in which a stage that has long been fed nothing says `Blocked`: enough to be included.
@@ -42,8 +46,14 @@ struct Run {
     handoffs: BTreeMap<u32, SignedHandoff>,
     /// When something last came from upstream, or was asked for.
     heard: Instant,
+    /// Silence after which upstream is asked again.
+    patience: Duration,
     /// When something new last came from upstream.
     fed: Instant,
+    /// It was said that nothing comes.
+    told: bool,
+    /// Its number among all runs of this worker.
+    number: u64,
     framed: Instant,
     /// Generated ids in signed token frames.
     streamed: usize,
@@ -90,6 +100,8 @@ pub enum Outcome {
 #[derive(Default)]
 pub struct Executors {
     runs: BTreeMap<StageRef, Run>,
+    /// Runs ever begun.
+    begun: u64,
     /// The engine was compared with the scalar reference since the start.
     confirmed: bool,
     /// The stage that it is compared by.
@@ -168,12 +180,16 @@ impl Executors {
         );
         let ring = StageRun::new(at, view.stages.len() as u8, spec, model, engine);
         let now = Instant::now();
+        self.begun += 1;
         let run = Run {
             ring,
             view: view.clone(),
             handoffs: BTreeMap::new(),
             heard: now,
+            patience: FIRST_WANT_AFTER,
             fed: now,
+            told: false,
+            number: self.begun,
             framed: now.checked_sub(FRAME_EVERY).unwrap_or(now),
             streamed: 0,
             phase: Phase::Computing,
@@ -195,7 +211,13 @@ impl Executors {
 
     /// Drops the runs of jobs that are no longer open.
     pub fn retain(&mut self, open: impl Fn(&StageRef) -> bool) {
-        self.runs.retain(|at, _| open(at));
+        self.runs.retain(|at, run| {
+            let keep = open(at);
+            if !keep && matches!(run.phase, Phase::Computing | Phase::Finishing) {
+                log::info!(target: crate::LOG_TARGET, "job {:?}: stage {} is no longer this node's", at.job, at.stage);
+            }
+            keep
+        });
         self.confirm_next();
     }
 
@@ -229,7 +251,7 @@ impl Executors {
             ctx.sign_handoff(identity.worker.clone(), at, &run.view.spec, due);
         }
         if let Some(work) = run.ring.next_work() {
-            let class = if work.decode { Class::Decode } else { Class::Prefill };
+            let (class, number) = (if work.decode { Class::Decode } else { Class::Prefill }, run.number);
             let ctx = ctx.clone();
             let compute = ctx.compute.clone();
             let start = run.ring.output().len();
@@ -249,9 +271,10 @@ impl Executors {
                     }
                 }
                 ctx.metrics.step(class, input.len(), started.elapsed());
-                ctx.emit(Event::Stepped { at, result });
+                ctx.emit(Event::Stepped { at, run: number, result });
             };
-            if compute.spawn(class, piece).is_err() {
+            if let Err(busy) = compute.spawn(class, piece) {
+                log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: given up: {busy}", at.job, at.stage);
                 run.phase = Phase::Failed;
             }
             return;
@@ -269,10 +292,10 @@ impl Executors {
         &mut self,
         ctx: &Context,
         identity: &Identity,
-        at: StageRef,
+        (at, number): (StageRef, u64),
         result: Result<(Box<dyn Stage>, Rows), EngineError>,
     ) {
-        let Some(run) = self.runs.get_mut(&at) else { return };
+        let Some(run) = self.runs.get_mut(&at).filter(|run| run.number == number) else { return };
         let produced = match result {
             Ok((engine, rows)) => run.ring.computed(engine, rows).map_err(|e| EngineError::Failed(e.into())),
             Err(error) => Err(error),
@@ -383,7 +406,7 @@ impl Executors {
                 match run.ring.accept(start, &rows) {
                     Accepted::New => {
                         run.heard = Instant::now();
-                        run.fed = run.heard;
+                        (run.fed, run.told, run.patience) = (run.heard, false, WANT_AFTER);
                         self.advance(ctx, identity, to);
                     }
                     Accepted::Known => {}
@@ -464,6 +487,7 @@ impl Executors {
         let Some(run) = self.runs.get_mut(&at) else { return };
         let Some(from) = run.ring.missing() else { return };
         run.heard = Instant::now();
+        run.patience = (run.patience * 2).min(WANT_AFTER);
         let upstream = run.ring.upstream_of();
         self.out.extend(send(ctx, identity, &run.view, upstream, RingMessage::Want { at: upstream, from }));
     }
@@ -476,12 +500,19 @@ impl Executors {
         let all: Vec<StageRef> = self.runs.keys().copied().collect();
         for at in all {
             self.frame(ctx, identity, at);
-            let silent = self.runs.get(&at).is_some_and(|run| {
-                matches!(run.phase, Phase::Computing)
-                    && run.ring.is_starved()
-                    && now.duration_since(run.heard) > WANT_AFTER
-            });
-            if silent {
+            let Some(run) = self.runs.get_mut(&at).filter(|run| matches!(run.phase, Phase::Computing)) else {
+                continue;
+            };
+            if run.fed.elapsed() > QUIET && !run.told && run.ring.missing().is_some() {
+                run.told = true;
+                log::warn!(
+                    target: crate::LOG_TARGET,
+                    "job {:?}, stage {}: nothing new from stage {} for {} s; {} rows in, {} out, {}",
+                    at.job, at.stage, run.ring.upstream_of().stage, QUIET.as_secs(), run.ring.input().len(),
+                    run.ring.output().len(), if run.ring.is_starved() { "waiting" } else { "computing" },
+                );
+            }
+            if run.ring.is_starved() && now.duration_since(run.heard) > run.patience {
                 self.want(ctx, identity, at);
             }
         }

@@ -6,7 +6,7 @@ use assay_primitives::JobHash;
 use parking_lot::Mutex;
 use polkadot_sdk::sp_core::H256;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -14,7 +14,8 @@ use std::{
 const MAX_BYTES: usize = 1 << 30;
 
 struct Kept {
-    job: JobHash,
+    /// Equal prompts give equal rows: they are kept until the last of these jobs is forgotten.
+    jobs: BTreeSet<JobHash>,
     rows: Arc<Rows>,
     order: u64,
 }
@@ -53,7 +54,8 @@ impl RowStore {
             return;
         }
         let mut inner = self.inner.lock();
-        if inner.by_root.contains_key(&root) {
+        if let Some(kept) = inner.by_root.get_mut(&root) {
+            kept.jobs.insert(job);
             return;
         }
         while inner.bytes + bytes > self.limit {
@@ -64,7 +66,7 @@ impl RowStore {
         inner.next += 1;
         inner.bytes += bytes;
         inner.by_order.insert(order, root);
-        inner.by_root.insert(root, Kept { job, rows, order });
+        inner.by_root.insert(root, Kept { jobs: [job].into(), rows, order });
     }
 
     /// The rows with this root.
@@ -72,21 +74,25 @@ impl RowStore {
         self.inner.lock().by_root.get(root).map(|kept| kept.rows.clone())
     }
 
-    /// Drops what belongs to a job.
+    /// Drops what belongs to a job, and to no other.
     pub fn forget(&self, job: &JobHash) {
         let mut inner = self.inner.lock();
-        let roots: Vec<H256> = inner.by_root.iter().filter(|(_, kept)| kept.job == *job).map(|(r, _)| *r).collect();
-        for root in roots {
+        let mut unclaimed = Vec::new();
+        for (root, kept) in &mut inner.by_root {
+            if kept.jobs.remove(job) && kept.jobs.is_empty() {
+                unclaimed.push(*root);
+            }
+        }
+        for root in unclaimed {
             inner.remove(&root);
         }
     }
 
     /// Jobs that rows are kept of.
     pub fn jobs(&self) -> Vec<JobHash> {
-        let mut jobs: Vec<_> = self.inner.lock().by_root.values().map(|kept| kept.job).collect();
-        jobs.sort();
-        jobs.dedup();
-        jobs
+        let inner = self.inner.lock();
+        let jobs: BTreeSet<_> = inner.by_root.values().flat_map(|kept| kept.jobs.iter().copied()).collect();
+        jobs.into_iter().collect()
     }
 
     /// Bytes in memory.
@@ -137,5 +143,18 @@ mod tests {
         store.insert(root(2), root(13), rows(3, 10));
         store.forget(&root(1));
         assert_eq!((store.jobs(), store.bytes()), (vec![root(2)], 40));
+    }
+
+    #[test]
+    fn forget_keeps_rows_that_another_job_has_too() {
+        let store = RowStore::default();
+        let root = H256::repeat_byte;
+        store.insert(root(1), root(11), rows(1, 10));
+        store.insert(root(2), root(11), rows(1, 10));
+        assert_eq!((store.jobs(), store.bytes()), (vec![root(1), root(2)], 40));
+        store.forget(&root(1));
+        assert!(store.get(&root(11)).is_some(), "its checkers still need them");
+        store.forget(&root(2));
+        assert_eq!((store.get(&root(11)), store.bytes()), (None, 0));
     }
 }

@@ -23,8 +23,9 @@ const call = api.tx.jobs.submit({
   model: demo.id,
   template: 0,
   input: { Inline: ids },
-  maxNewTokens: 16,
-  sampling: { temperature: 0, topK: 0, topP: 65536, seed: "0x" + "00".repeat(32) },
+  task: {
+    Generate: { maxNewTokens: 16, sampling: { temperature: 0, topK: 0, topP: 65536, seed: "0x" + "00".repeat(32) } },
+  },
   mode: { Quorum: { k: 3 } },
   maxPrice: params.basePrice,
   insured: 0,
@@ -60,9 +61,10 @@ await new Promise((resolve, reject) => {
     .catch(reject);
 });
 const receipt = (await api.call.inferenceApi.receipt(job)).unwrap();
-assert.equal(receipt.output.length > 0, true);
+const output = receipt.output.asIds;
+assert.equal(output.length > 0, true);
 assert.equal(receipt.assurance.k.toNumber(), 3);
-const verified = await provider.send("inference_detokenize", [demo.id.toHex(), receipt.output.map((id) => id.toNumber())]);
+const verified = await provider.send("inference_detokenize", [demo.id.toHex(), output.map((id) => id.toNumber())]);
 assert.equal(verified, text, "the stream is what was verified");
 console.log(`answer ${JSON.stringify(verified)}`);
 
