@@ -17,7 +17,7 @@ UNDER_TEST := $(SELECTION) --features assay-node/faults
 # The interpreter that Debian's numpy belongs to.
 PYTHON ?= /usr/bin/python3
 # The encoder on real weights, fetched for its test (84 MB). `MINILM=skip` leaves that test out, and says so.
-MINILM ?= fetch
+export MINILM ?= fetch
 # What the set-up found out about the machine.
 CARGO = . "$(ASSAY_CACHE)/env"; cargo
 
