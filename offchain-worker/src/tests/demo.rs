@@ -166,6 +166,34 @@ fn a_part_of_a_model_that_is_held_whole_adds_nothing() {
 }
 
 #[test]
+fn two_parts_of_one_model_from_two_folders_are_refused_and_both_are_named() {
+    let (folder, package) = support::package(support::llama(), 3);
+    let layers = package.header().layers;
+    let part = |name: &str, gone: std::ops::Range<u32>| {
+        let path = folder.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        for file in std::fs::read_dir(folder.path().join("model")).unwrap() {
+            let file = file.unwrap();
+            if !gone.clone().any(|layer| *file.file_name() == *format!("layer-{layer:03}.bin")) {
+                std::fs::copy(file.path(), path.join(file.file_name())).unwrap();
+            }
+        }
+        path
+    };
+    let (low, high) = (part("low", layers / 2..layers), part("high", 0..layers / 2));
+    for parts in [[low.clone(), high.clone()], [high, low.clone()]] {
+        let Err(error) = LocalEngine::new(&parts, "scalar", 1) else { panic!("one part would hide the other") };
+        let error = error.to_string();
+        let half = layers / 2;
+        assert!(error.contains(&format!("0..{half}")) && error.contains(&format!("{half}..{layers}")), "{error}");
+        assert!(error.contains("one folder"), "{error}");
+    }
+    // Either is good alone, and a whole beside its part too.
+    assert!(LocalEngine::new(&[low.clone()], "scalar", 1).is_ok());
+    assert!(LocalEngine::new(&[low, folder.path().join("model")], "scalar", 1).is_ok());
+}
+
+#[test]
 fn a_package_that_is_not_there_names_its_directory() {
     let Err(error) = LocalEngine::new(&["/nowhere/model".into()], "auto", 1) else { panic!("opened nothing") };
     assert!(error.to_string().contains("/nowhere/model"), "{error}");
