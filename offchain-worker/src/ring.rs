@@ -235,12 +235,12 @@ impl StageRun {
 
     /// Whether another stage feeds it: all do of a ring, but an embedding's stages are a line from the input to the vector.
     pub fn is_fed(&self) -> bool {
-        !self.is_alone() && !(self.spec.embeds() && self.is_first())
+        !(self.is_alone() || self.spec.embeds() && self.is_first())
     }
 
     /// Whether it feeds another stage.
     pub fn feeds(&self) -> bool {
-        !self.is_alone() && !(self.spec.embeds() && self.is_last())
+        !(self.is_alone() || self.spec.embeds() && self.is_last())
     }
 
     /// The stage before it around the ring.
