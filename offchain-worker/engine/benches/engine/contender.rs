@@ -1,7 +1,7 @@
 //! What is compared, each in a process of its own: threads, memory and idle habits of one do not touch another's.
 //!
 //! The process is told what to do by lines of JSON on its standard input, and answers each by one on its standard output.
-//! `llama_cpp.py` is the same for llama.cpp.
+//! `llama_contender.py` is the same for llama.cpp.
 
 use std::{
     io::{BufRead, Write},

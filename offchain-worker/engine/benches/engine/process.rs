@@ -77,7 +77,7 @@ impl Process {
         let mut command = match who {
             Who::LlamaCpp => {
                 let mut command = Command::new(python.ok_or("llama.cpp was not built")?);
-                command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/engine/llama_cpp.py"));
+                command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/engine/llama_contender.py"));
                 command.arg(&files.gguf).args([shape.vocab, threads, slots, positions].map(|n| n.to_string()));
                 command
             }
