@@ -25,6 +25,22 @@ pub fn describe() -> String {
     )
 }
 
+/// What this processor has but code compiled with the features that `about` names does not use.
+pub fn lacking(about: &str) -> Vec<&'static str> {
+    const FEATURES: [(&str, &str); 6] = [
+        ("avx2", "AVX2"),
+        ("fma", "FMA"),
+        ("f16c", "F16C"),
+        ("avx512f", "AVX512"),
+        ("avx512_vnni", "AVX512_VNNI"),
+        ("avx512_bf16", "AVX512_BF16"),
+    ];
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = info.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    let has = |words: &str, word: &str| words.split([' ', ',', '\t']).any(|w| w == word);
+    FEATURES.into_iter().filter(|(flag, name)| has(flags, flag) && !has(about, name)).map(|(_, name)| name).collect()
+}
+
 /// Reads memory as fast as it goes: the limit of decode, which reads each weight once.
 pub struct Reader {
     /// 1 GiB, far more than any cache holds.

@@ -22,6 +22,7 @@ mod weights;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use assay_engine::{kernels::Backend, package::Package, stage::Setup};
@@ -55,11 +56,13 @@ fn main() -> Result<(), Error> {
             "llama.cpp is left out: ASSAY_LLAMA_CPP names no Python that can load it (scripts/llama-cpp.sh builds it)"
         );
     }
+    let begin = Instant::now();
     for shape in Shape::ALL {
         if words.is_empty() || words.iter().any(|word| word == shape.key) {
             measure(&shape, all, python.as_deref())?;
         }
     }
+    println!("\nMeasured in {:.1} minutes.", begin.elapsed().as_secs_f64() / 60.0);
     Ok(())
 }
 
@@ -131,7 +134,13 @@ fn print(shape: &Shape, results: &[Results], alone: &Alone) {
     println!("{}", report::targets(shape, first, alone));
     println!("{}", report::agreement(first));
     for about in first.about.iter().filter(|about| !about.is_empty()) {
-        println!("{about}.");
+        let lacking = machine::lacking(about);
+        let native = if lacking.is_empty() {
+            "native code".into()
+        } else {
+            format!("NOT native code, lacks {}", lacking.join(", "))
+        };
+        println!("{about}: {native}.");
     }
 }
 

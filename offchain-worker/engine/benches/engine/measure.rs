@@ -98,8 +98,17 @@ pub fn run(
     let mut processes = Vec::new();
     let mut samples = Vec::new();
     for &who in contenders {
-        progress(&format!("{threads} threads, {}: loading, then filling the contexts", who.name()));
-        let mut process = Process::start(who, shape, files, threads, SLOTS, plan.positions(), python)?;
+        progress(&format!("{}, {}: loading, then filling the contexts", count(threads), who.name()));
+        let started = Process::start(who, shape, files, threads, SLOTS, plan.positions(), python);
+        let mut process = match started {
+            // Not part of this project: whatever ails it there, the others can be measured.
+            Err(error) if who == Who::LlamaCpp => {
+                progress("");
+                println!("llama.cpp is left out: {error}\n");
+                continue;
+            }
+            started => started?,
+        };
         process.prefill(LONG, plan.contexts[1])?;
         process.decode(&[LONG], plan.tokens)?;
         let memory = (process.resident()?, plan.contexts[1] + plan.tokens + 1);
@@ -124,7 +133,7 @@ pub fn run(
         // No one is always the first, or always after the same other one.
         for i in 0..processes.len() {
             let i = (i + round) % processes.len();
-            progress(&format!("{threads} threads, round {} of {}: {}", round + 1, plan.rounds, samples[i].who.name()));
+            progress(&format!("{}, round {} of {}: {}", count(threads), round + 1, plan.rounds, samples[i].who.name()));
             one_turn(&mut processes[i], &mut samples[i], plan)?;
         }
     }
@@ -160,6 +169,11 @@ fn one_turn(process: &mut Process, samples: &mut Samples, plan: Plan) -> Result<
 /// Tokens per second of steps of `sequences` tokens each, by the median step.
 fn rate(sequences: usize, seconds: &[f64]) -> Option<f64> {
     median(seconds).map(|seconds| sequences as f64 / seconds)
+}
+
+/// `2 threads`.
+pub fn count(threads: usize) -> String {
+    format!("{threads} thread{}", if threads == 1 { "" } else { "s" })
 }
 
 /// On the terminal, each over the one before.

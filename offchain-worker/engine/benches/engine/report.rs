@@ -1,7 +1,7 @@
 //! The results as tables in Markdown.
 
 use super::{
-    measure::{Results, BATCH},
+    measure::{count, Results, BATCH},
     process::Who,
     shape::Shape,
     stats::{figure, median, ratios, spread},
@@ -30,7 +30,7 @@ pub fn speeds(shape: &Shape, results: &[Results]) -> String {
          | threads | | prefill of {} | decode at {short} | decode at {long} | of the limit, at {short} and {long} | \
          {BATCH} sequences at {short} |\n|---|---|---|---|---|---|---|\n",
         rounds(results),
-        results.iter().map(|r| format!("{}: {} GB/s", r.threads, spread(&in_gb(&r.bandwidth)))).collect::<Vec<_>>().join("; "),
+        results.iter().map(|r| format!("{}: {} GB/s", count(r.threads), spread(&in_gb(&r.bandwidth)))).collect::<Vec<_>>().join("; "),
         plan.prefill,
     );
     for result in results {
@@ -54,7 +54,7 @@ pub fn speeds(shape: &Shape, results: &[Results]) -> String {
 
 /// What must hold, what was measured, and whether it does.
 pub fn targets(shape: &Shape, results: &Results, alone: &Alone) -> String {
-    let mut text = format!("| {} threads | measured | target | |\n|---|---|---|---|\n", results.threads);
+    let mut text = format!("| {} | measured | target | |\n|---|---|---|---|\n", count(results.threads));
     let mut row = |what: String, measured: String, target: &str, holds: Option<bool>| {
         let verdict = holds.map_or("not measured", |holds| if holds { "holds" } else { "missed" });
         text += &format!("| {what} | {measured} | {target} | {verdict} |\n");
@@ -126,7 +126,7 @@ fn of_limit(shape: &Shape, results: &Results, who: Who, decode: &[f64]) -> Optio
 }
 
 fn rounds(results: &[Results]) -> String {
-    results.iter().map(|r| format!("{} ({} threads)", r.plan.rounds, r.threads)).collect::<Vec<_>>().join(" and ")
+    results.iter().map(|r| format!("{} ({})", r.plan.rounds, count(r.threads))).collect::<Vec<_>>().join(" and ")
 }
 
 fn in_gb(bandwidth: &[f64]) -> Vec<f64> {
