@@ -130,7 +130,7 @@ pub fn run(
     }
     for round in 0..plan.rounds {
         bandwidth.push(reader.bandwidth());
-        // No one is always the first, or always after the same other one.
+        // No one is always the first.
         for i in 0..processes.len() {
             let i = (i + round) % processes.len();
             progress(&format!("{}, round {} of {}: {}", count(threads), round + 1, plan.rounds, samples[i].who.name()));
