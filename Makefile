@@ -18,15 +18,18 @@ UNDER_TEST := $(SELECTION) --features assay-node/faults
 PYTHON ?= /usr/bin/python3
 # The encoder on real weights, fetched for its test (84 MB). `MINILM=skip` leaves that test out, and says so.
 export MINILM ?= fetch
+# llama.cpp, to which the engine is compared, is built from its source. `LLAMA_CPP=skip` leaves it out, and says so.
+LLAMA_CPP ?= build
+ENGINE_BENCH = $(CARGO) bench --locked -p assay-engine --bench engine -- $(BENCH)
 # What the set-up found out about the machine.
 CARGO = . "$(ASSAY_CACHE)/env"; cargo
 
 step = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup build test network twin lint specs demo bench weights
+.PHONY: help setup build test network twin lint specs demo bench bench-engine weights
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make this machine ready (Debian packages, Wasm target); may be repeated
 	$(call step,Set-up)
@@ -81,17 +84,25 @@ demo: build ## Ask a local network of four validators: PROMPT="..." make demo
 	$(call step,Demo)
 	@BIN="$(BIN)" scripts/demo.sh
 
-bench: setup ## Measure: engine beside candle, cost of checking, jobs on a network (a part: BENCH=demo, 1b or network)
+bench: ## Measure: the engine (make bench-engine), then jobs on a network (a part: BENCH=demo, 0.5b, 1b or network)
 ifneq ($(BENCH),network)
-	$(call step,Engine)
-	@$(CARGO) bench --locked -p assay-engine --bench engine -- $(BENCH)
+	@$(MAKE) --no-print-directory bench-engine
 endif
-ifeq ($(filter demo 1b,$(BENCH)),)
+ifeq ($(filter demo 0.5b 1b,$(BENCH)),)
 	@$(MAKE) --no-print-directory build
 	$(call step,Jobs on four validators)
 	@ASSAY_ENGINE="$(BIN)/assay-engine" ASSAY_REPORT="$(ASSAY_CACHE)/network-bench.txt" \
 		zombienet/run.sh "$(BIN)/assay-node" zombienet/bench/network.zndsl
 	@cat "$(ASSAY_CACHE)/network-bench.txt"
+endif
+
+bench-engine: setup ## Measure the engine beside candle and llama.cpp, and the cost of checking (a shape: BENCH=demo, 0.5b or 1b)
+ifeq ($(LLAMA_CPP),skip)
+	$(call step,Engine (about 15 minutes))
+	@unset ASSAY_LLAMA_CPP; $(ENGINE_BENCH)
+else
+	$(call step,llama.cpp (the first time about 10 minutes on two cores) and then the engine (about 15 minutes))
+	@ASSAY_LLAMA_CPP="$$(PYTHON="$(PYTHON)" scripts/llama-cpp.sh || true)"; export ASSAY_LLAMA_CPP; $(ENGINE_BENCH)
 endif
 
 weights: setup ## Measure the weights of our pallets and write them (some: PALLETS="jobs verification")

@@ -189,7 +189,7 @@ fn two_parts_of_one_model_from_two_folders_are_refused_and_both_are_named() {
         assert!(error.contains("one folder"), "{error}");
     }
     // Either is good alone, and a whole beside its part too.
-    assert!(LocalEngine::new(&[low.clone()], "scalar", 1).is_ok());
+    assert!(LocalEngine::new(std::slice::from_ref(&low), "scalar", 1).is_ok());
     assert!(LocalEngine::new(&[low, folder.path().join("model")], "scalar", 1).is_ok());
 }
 

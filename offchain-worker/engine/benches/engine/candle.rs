@@ -1,55 +1,27 @@
-//! candle's own Llamas: f32, and Q8_0 by its quantized matrix product.
+//! candle's own Llamas: f32, and Q8_0 by its quantized matrix product. Both read the GGUF file.
 
-use std::{
-    collections::HashMap,
-    io::{Seek, SeekFrom},
-};
+use std::{collections::HashMap, fs::File, io::BufReader, path::Path};
 
-use candle_core::{
-    quantized::{
-        gguf_file::{self, Value},
-        GgmlDType, QTensor,
-    },
-    DType, Device, Tensor,
-};
+use candle_core::{quantized::gguf_file::Content, DType, Device, IndexOp, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::{llama, quantized_llama};
 
 use super::{
     contender::Contender,
     shape::{Error, Shape},
+    weights,
 };
-
-/// Random weights of standard deviation 0.02, `[out, in]`.
-fn weights(out: usize, input: usize) -> Result<Tensor, Error> {
-    Ok(Tensor::randn(0f32, 0.02, (out, input), &Device::Cpu)?)
-}
-
-/// Name, out and in of each linear of a layer.
-fn linears(shape: &Shape) -> [(&'static str, &'static str, usize, usize); 7] {
-    let (d, kv, f) = (shape.hidden, shape.kv_width(), shape.intermediate);
-    [
-        ("self_attn.q_proj", "attn_q", d, d),
-        ("self_attn.k_proj", "attn_k", kv, d),
-        ("self_attn.v_proj", "attn_v", kv, d),
-        ("self_attn.o_proj", "attn_output", d, d),
-        ("mlp.gate_proj", "ffn_gate", f, d),
-        ("mlp.up_proj", "ffn_up", f, d),
-        ("mlp.down_proj", "ffn_down", d, f),
-    ]
-}
 
 /// `candle_transformers::models::llama`.
 pub struct F32 {
-    shape: Shape,
-    config: llama::Config,
     model: llama::Llama,
-    cache: llama::Cache,
-    position: usize,
+    /// The cache of a sequence that has not begun.
+    empty: llama::Cache,
+    slots: Vec<Option<(llama::Cache, usize)>>,
 }
 
 impl F32 {
-    pub fn new(shape: Shape) -> Result<Self, Error> {
+    pub fn open(shape: Shape, gguf: &Path, slots: usize) -> Result<Self, Error> {
         let device = Device::Cpu;
         let config = llama::Config {
             hidden_size: shape.hidden,
@@ -67,140 +39,96 @@ impl F32 {
             max_position_embeddings: shape.context,
             tie_word_embeddings: shape.tied,
         };
-        let norm = Tensor::ones(shape.hidden, DType::F32, &device)?;
+        let mut file = BufReader::new(File::open(gguf)?);
+        let content = Content::read(&mut file)?;
+        let mut read = |name: &str| -> Result<Tensor, Error> {
+            Ok(content.tensor(&mut file, &format!("{name}.weight"), &device)?.dequantize(&device)?)
+        };
         let mut tensors = HashMap::new();
-        let mut put = |name: String, tensor: Tensor| tensors.insert(name, tensor);
-        // One set of random numbers per matrix of a layer, copied for each layer: the memory is distinct, and
-        // drawing 10^9 normals takes longer than the whole measurement.
-        for (name, _, out, input) in linears(&shape) {
-            let first = weights(out, input)?;
-            for layer in 0..shape.layers {
-                put(format!("model.layers.{layer}.{name}.weight"), first.copy()?);
-            }
-        }
         for layer in 0..shape.layers {
-            for name in ["input_layernorm", "post_attention_layernorm"] {
-                put(format!("model.layers.{layer}.{name}.weight"), norm.clone());
+            let name = |checkpoint: &str| format!("model.layers.{layer}.{checkpoint}.weight");
+            for linear in weights::linears(&shape) {
+                let mut w = read(&format!("blk.{layer}.{}", linear.gguf))?;
+                if let Some(heads) = linear.rotated {
+                    // The order of rows that GGUF changed.
+                    let half = linear.out / heads / 2;
+                    w = w.reshape((heads, half, 2, linear.input))?.transpose(1, 2)?.contiguous()?;
+                    w = w.reshape((linear.out, linear.input))?;
+                }
+                tensors.insert(name(linear.checkpoint), w);
             }
+            tensors.insert(name("input_layernorm"), read(&format!("blk.{layer}.attn_norm"))?);
+            tensors.insert(name("post_attention_layernorm"), read(&format!("blk.{layer}.ffn_norm"))?);
         }
-        put("model.norm.weight".into(), norm.clone());
-        let embedding = weights(shape.vocab, shape.hidden)?;
+        tensors.insert("model.norm.weight".into(), read("output_norm")?);
+        tensors.insert("model.embed_tokens.weight".into(), read("token_embd")?);
         if !shape.tied {
-            put("lm_head.weight".into(), embedding.copy()?);
+            tensors.insert("lm_head.weight".into(), read("output")?);
         }
-        put("model.embed_tokens.weight".into(), embedding);
         let vb = VarBuilder::from_tensors(tensors, DType::F32, &device);
         let model = llama::Llama::load(vb, &config)?;
-        let cache = llama::Cache::new(true, DType::F32, &config, &device)?;
-        Ok(Self { shape, config, model, cache, position: 0 })
-    }
-
-    fn forward(&mut self, ids: &[u32]) -> Result<(), Error> {
-        let ids_row = Tensor::new(ids, &Device::Cpu)?.unsqueeze(0)?;
-        self.model.forward(&ids_row, self.position, &mut self.cache)?;
-        self.position += ids.len();
-        Ok(())
+        let empty = llama::Cache::new(true, DType::F32, &config, &device)?;
+        Ok(Self { model, empty, slots: (0..slots).map(|_| None).collect() })
     }
 }
 
 impl Contender for F32 {
-    fn name(&self) -> &'static str {
-        "candle f32"
+    fn prefill(&mut self, slot: usize, prompt: &[u32]) -> Result<u32, Error> {
+        let mut cache = self.empty.clone();
+        let logits = self.model.forward(&row(prompt)?, 0, &mut cache)?;
+        self.slots[slot] = Some((cache, prompt.len()));
+        favourite(&logits)
     }
 
-    fn bytes_per_token(&self) -> usize {
-        4 * self.shape.active_weights()
-    }
-
-    fn prefill(&mut self, prompt: &[u32]) -> Result<(), Error> {
-        self.cache = llama::Cache::new(true, DType::F32, &self.config, &Device::Cpu)?;
-        self.position = 0;
-        self.forward(prompt)
-    }
-
-    fn decode(&mut self) -> Result<(), Error> {
-        self.forward(&[1])
+    fn decode(&mut self, slots: &[usize]) -> Result<(), Error> {
+        let [slot] = slots else { return Err("candle's Llama has one position for all sequences".into()) };
+        let (cache, position) = self.slots[*slot].as_mut().ok_or("prefill comes first")?;
+        self.model.forward(&row(&[1])?, *position, cache)?;
+        *position += 1;
+        Ok(())
     }
 }
 
 /// `candle_transformers::models::quantized_llama` in Q8_0.
 pub struct Q8 {
-    shape: Shape,
+    /// The model, whose copies share the weights: each holds the cache of one sequence.
     model: quantized_llama::ModelWeights,
-    position: usize,
+    slots: Vec<Option<(quantized_llama::ModelWeights, usize)>>,
 }
 
 impl Q8 {
-    pub fn new(shape: Shape) -> Result<Self, Error> {
-        let quantized = |out: usize, input: usize| -> Result<QTensor, Error> {
-            // A row of no whole number of blocks stays in f16, as in GGUF files in general: the down
-            // projection of the demo shape.
-            let blocks = input.is_multiple_of(GgmlDType::Q8_0.block_size());
-            let dtype = if blocks { GgmlDType::Q8_0 } else { GgmlDType::F16 };
-            Ok(QTensor::quantize(&weights(out, input)?, dtype)?)
-        };
-        let per_layer = linears(&shape)
-            .into_iter()
-            .map(|(_, name, out, input)| Ok((name, quantized(out, input)?)))
-            .collect::<Result<Vec<_>, Error>>()?;
-        let embedding = quantized(shape.vocab, shape.hidden)?;
-        let norm = QTensor::quantize(&Tensor::ones(shape.hidden, DType::F32, &Device::Cpu)?, GgmlDType::F32)?;
-        let mut tensors = vec![("token_embd.weight".to_owned(), &embedding), ("output_norm.weight".to_owned(), &norm)];
-        if !shape.tied {
-            tensors.push(("output.weight".to_owned(), &embedding));
-        }
-        for layer in 0..shape.layers {
-            tensors.extend(per_layer.iter().map(|(name, w)| (format!("blk.{layer}.{name}.weight"), w)));
-            for name in ["attn_norm", "ffn_norm"] {
-                tensors.push((format!("blk.{layer}.{name}.weight"), &norm));
-            }
-        }
-        let tensors: Vec<_> = tensors.iter().map(|(name, tensor)| (name.as_str(), *tensor)).collect();
-        let u32 = |v: usize| Value::U32(v as u32);
-        let metadata = [
-            ("general.architecture", Value::String("llama".into())),
-            ("llama.attention.head_count", u32(shape.heads)),
-            ("llama.attention.head_count_kv", u32(shape.kv_heads)),
-            ("llama.block_count", u32(shape.layers)),
-            ("llama.embedding_length", u32(shape.hidden)),
-            ("llama.rope.dimension_count", u32(shape.head_dim())),
-            ("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5)),
-        ];
-        let metadata: Vec<_> = metadata.iter().map(|(key, value)| (*key, value)).collect();
-        // The only way into candle's model is a file; reading it gives each matrix memory of its own.
-        let mut file = tempfile::tempfile()?;
-        gguf_file::write(&mut file, &metadata, &tensors)?;
-        file.seek(SeekFrom::Start(0))?;
-        let content = gguf_file::Content::read(&mut file)?;
+    pub fn open(gguf: &Path, slots: usize) -> Result<Self, Error> {
+        let mut file = BufReader::new(File::open(gguf)?);
+        let content = Content::read(&mut file)?;
         let model = quantized_llama::ModelWeights::from_gguf(content, &mut file, &Device::Cpu)?;
-        Ok(Self { shape, model, position: 0 })
-    }
-
-    fn forward(&mut self, ids: &[u32]) -> Result<(), Error> {
-        let ids_row = Tensor::new(ids, &Device::Cpu)?.unsqueeze(0)?;
-        self.model.forward(&ids_row, self.position)?;
-        self.position += ids.len();
-        Ok(())
+        Ok(Self { model, slots: (0..slots).map(|_| None).collect() })
     }
 }
 
 impl Contender for Q8 {
-    fn name(&self) -> &'static str {
-        "candle Q8_0"
+    fn prefill(&mut self, slot: usize, prompt: &[u32]) -> Result<u32, Error> {
+        let (model, position) = self.slots[slot].get_or_insert_with(|| (self.model.clone(), 0));
+        model.clear_kv_cache();
+        let logits = model.forward(&row(prompt)?, 0)?;
+        *position = prompt.len();
+        favourite(&logits)
     }
 
-    fn bytes_per_token(&self) -> usize {
-        // A block of 32 weights carries an f16 scale.
-        self.shape.active_weights() / 32 * 34
+    fn decode(&mut self, slots: &[usize]) -> Result<(), Error> {
+        let [slot] = slots else { return Err("candle's Llama has one position for all sequences".into()) };
+        let (model, position) = self.slots[*slot].as_mut().ok_or("prefill comes first")?;
+        model.forward(&row(&[1])?, *position)?;
+        *position += 1;
+        Ok(())
     }
+}
 
-    fn prefill(&mut self, prompt: &[u32]) -> Result<(), Error> {
-        self.model.clear_kv_cache();
-        self.position = 0;
-        self.forward(prompt)
-    }
+/// A batch of one sequence.
+fn row(ids: &[u32]) -> Result<Tensor, Error> {
+    Ok(Tensor::new(ids, &Device::Cpu)?.unsqueeze(0)?)
+}
 
-    fn decode(&mut self) -> Result<(), Error> {
-        self.forward(&[1])
-    }
+/// The id with the largest of the logits `[1, vocab]`.
+fn favourite(logits: &Tensor) -> Result<u32, Error> {
+    Ok(logits.i(0)?.argmax(0)?.to_scalar::<u32>()?)
 }

@@ -21,27 +21,26 @@ use assay_exact::{
 };
 
 use super::{
-    contender::median,
     shape::{Error, Shape},
+    stats::median,
 };
 
 fn request(shape: &Shape, prompt: usize, max_new: usize, stages: u32) -> Request {
-    let prompt: Vec<u32> = (0..prompt).map(|i| (i * 7919 % shape.vocab) as u32).collect();
-    Request { prompt: prompt.into(), max_new: max_new as u32, sampling: Sampling::GREEDY, stages }
+    Request { prompt: shape.prompt(prompt).into(), max_new: max_new as u32, sampling: Sampling::GREEDY, stages }
 }
 
 fn run(package: &Arc<Package>, request: &Request, setup: &Setup) -> Result<Generation, Error> {
     Ok(generate(package, request, setup, &mut Control::default(), |_| ControlFlow::Continue(()))?)
 }
 
-/// The time per token of hashing all that one stage over the whole model commits to: its id, the last layer's
+/// Seconds per token of hashing all that one stage over the whole model commits to: its id, the last layer's
 /// tail, and the keys and values of every layer.
-pub fn commitment_time(shape: &Shape) -> Duration {
+pub fn commitment_time(shape: &Shape) -> f64 {
     const TOKENS: usize = 64;
     let h = vec![1i32; shape.hidden];
     let down = vec![1i16; shape.intermediate];
     let block = vec![1u8; KV_BLOCK * 2 * shape.head_dim() * 2];
-    let mut times: Vec<Duration> = (0..9)
+    let times: Vec<f64> = (0..9)
         .map(|_| {
             let mut list = ListBuilder::<Blake2b>::new();
             let begin = Instant::now();
@@ -55,10 +54,10 @@ pub fn commitment_time(shape: &Shape) -> Duration {
                 }
             }
             black_box(list.root());
-            begin.elapsed() / TOKENS as u32
+            begin.elapsed().as_secs_f64() / TOKENS as f64
         })
         .collect();
-    median(&mut times)
+    median(&times).unwrap_or_default()
 }
 
 /// Generates, then re-executes the transcript as a checker does. Returns the two times; an error if the

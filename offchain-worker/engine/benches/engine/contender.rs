@@ -1,83 +1,91 @@
-//! What is compared, and how: the same prompt, the same number of tokens, turn by turn.
+//! What is compared, each in a process of its own: threads, memory and idle habits of one do not touch another's.
+//!
+//! The process is told what to do by lines of JSON on its standard input, and answers each by one on its standard output.
+//! `llama_contender.py` is the same for llama.cpp.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{BufRead, Write},
+    time::Instant,
+};
 
-use super::shape::Error;
+use serde::{Deserialize, Serialize};
 
-/// A decoder of one shape.
+use super::shape::{Error, Shape};
+
+/// A decoder that holds several sequences, each in a slot.
 pub trait Contender {
-    fn name(&self) -> &'static str;
+    /// Begins a new sequence in `slot`, computes the prompt, up to the logits of its last position, and returns the id that
+    /// they favour.
+    fn prefill(&mut self, slot: usize, prompt: &[u32]) -> Result<u32, Error>;
 
-    /// Bytes of weights that decoding one token reads.
-    fn bytes_per_token(&self) -> usize;
+    /// Computes one more position of the sequence in each of `slots`, all together, up to its logits.
+    fn decode(&mut self, slots: &[usize]) -> Result<(), Error>;
 
-    /// Begins a new sequence and computes the prompt, up to the logits of its last position.
-    fn prefill(&mut self, prompt: &[u32]) -> Result<(), Error>;
-
-    /// Computes one more position, up to its logits.
-    fn decode(&mut self) -> Result<(), Error>;
+    /// How many sequences [`Self::decode`] takes at most.
+    fn together(&self) -> usize {
+        1
+    }
 }
 
-/// How much is measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    pub rounds: usize,
-    pub prompt: usize,
-    pub tokens: usize,
+/// What a contender is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "lowercase")]
+pub enum Request {
+    /// [`Contender::prefill`] of [`Shape::prompt`].
+    Prefill { slot: usize, prompt: usize },
+    /// [`Contender::decode`], so many times.
+    Decode { slots: Vec<usize>, tokens: usize },
 }
 
-/// The times of one contender.
-#[derive(Clone, Debug, Default)]
-pub struct Times {
-    /// Per round, of the whole prompt.
-    pub prefill: Vec<Duration>,
-    /// Per round, the median of one token.
-    pub decode: Vec<Duration>,
+/// What it answers. The first line of all says that it is ready.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reply {
+    /// What it is and how it was built.
+    pub about: String,
+    /// [`Contender::together`].
+    pub together: usize,
+    /// What each prefill or step took.
+    pub seconds: Vec<f64>,
+    /// The id that follows the prompt.
+    pub next: Option<u32>,
+    /// Why there is nothing else.
+    pub error: Option<String>,
 }
 
-/// Rounds of all contenders in turn, so that what else the machine does falls on all of them. The first
-/// round warms up and is dropped.
-pub fn run(contenders: &mut [Box<dyn Contender>], plan: Plan, vocab: usize) -> Result<Vec<Times>, Error> {
-    let mut times = vec![Times::default(); contenders.len()];
-    let prompt: Vec<u32> = (0..plan.prompt).map(|i| (i * 7919 % vocab) as u32).collect();
-    for round in 0..=plan.rounds {
-        for (contender, times) in contenders.iter_mut().zip(&mut times) {
-            eprint!("\r  round {round} of {}: {:<24}", plan.rounds, contender.name());
+/// Does what it is told until its input ends.
+pub fn serve(contender: &mut dyn Contender, about: String, shape: &Shape) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    let mut say = |reply: &Reply| -> Result<(), Error> {
+        serde_json::to_writer(&mut out, reply)?;
+        writeln!(out)?;
+        Ok(out.flush()?)
+    };
+    say(&Reply { about, together: contender.together(), ..Reply::default() })?;
+    for line in std::io::stdin().lock().lines() {
+        let request = serde_json::from_str(&line?)?;
+        say(&answer(contender, request, shape)
+            .unwrap_or_else(|e| Reply { error: Some(e.to_string()), ..Reply::default() }))?;
+    }
+    Ok(())
+}
+
+fn answer(contender: &mut dyn Contender, request: Request, shape: &Shape) -> Result<Reply, Error> {
+    match request {
+        Request::Prefill { slot, prompt } => {
+            let prompt = shape.prompt(prompt);
             let begin = Instant::now();
-            contender.prefill(&prompt)?;
-            let prefill = begin.elapsed();
-            let tokens = if round == 0 { 2 } else { plan.tokens };
-            let mut decode = Vec::with_capacity(tokens);
+            let next = contender.prefill(slot, &prompt)?;
+            Ok(Reply { seconds: vec![begin.elapsed().as_secs_f64()], next: Some(next), ..Reply::default() })
+        }
+        Request::Decode { slots, tokens } => {
+            let mut seconds = Vec::with_capacity(tokens);
             for _ in 0..tokens {
                 let begin = Instant::now();
-                contender.decode()?;
-                decode.push(begin.elapsed());
+                contender.decode(&slots)?;
+                seconds.push(begin.elapsed().as_secs_f64());
             }
-            if round > 0 {
-                times.prefill.push(prefill);
-                times.decode.push(median(&mut decode));
-            }
+            Ok(Reply { seconds, ..Reply::default() })
         }
-    }
-    eprint!("\r{:60}\r", "");
-    Ok(times)
-}
-
-/// The middle one, the lower of two.
-pub fn median(times: &mut [Duration]) -> Duration {
-    times.sort();
-    times.get(times.len().saturating_sub(1) / 2).copied().unwrap_or_default()
-}
-
-/// `units` per second: the median, and the range over rounds.
-pub fn rate(units: usize, times: &[Duration]) -> String {
-    let mut times = times.to_vec();
-    let middle = median(&mut times);
-    let per_second = |t: &Duration| units as f64 / t.as_secs_f64();
-    match (times.last(), times.first()) {
-        (Some(slowest), Some(fastest)) => {
-            format!("{:9.1} ({:.1} to {:.1})", per_second(&middle), per_second(slowest), per_second(fastest))
-        }
-        _ => String::from("not measured"),
     }
 }

@@ -18,39 +18,41 @@ use assay_exact::{
 use super::{
     contender::Contender,
     shape::{Error, Shape},
+    weights::{self, SCALE_BITS},
 };
 
-/// Writes and opens a package of `shape` with random weights: uniform in -127..=127, scaled to a standard
-/// deviation of about 0.02. Its words mean nothing; its numbers stay in the ranges of a trained model.
-pub fn package(shape: &Shape, directory: &Path) -> Result<Arc<Package>, Error> {
+/// Writes a package of `shape` with the weights of [`weights`]. Its words mean nothing; its numbers stay in the ranges
+/// of a trained model.
+pub fn write_package(shape: &Shape, directory: &Path) -> Result<(), Error> {
     let mut writer = PackageWriter::create(directory, shape.header(), b"{}", None)?;
     let header = writer.header().clone();
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let entries: Vec<Entry> = header.entries().filter(|e| *e != Entry::Header).collect();
     for entry in entries {
-        let parts = header.file_parts(entry).map(|(_, part)| bytes(shape, part.name, part.layout, &mut random));
-        writer.write(entry, &parts.collect::<Vec<_>>())?;
+        let parts = header.file_parts(entry).map(|(_, part)| bytes(shape, entry, part.name, part.layout));
+        writer.write(entry, &parts.collect::<Result<Vec<_>, Error>>()?)?;
     }
     writer.finish()?;
-    Ok(Arc::new(Package::open(directory)?))
+    Ok(())
 }
 
-fn bytes(shape: &Shape, name: PartName, layout: Layout, random: &mut Random) -> Vec<u8> {
+fn bytes(shape: &Shape, entry: Entry, name: PartName, layout: Layout) -> Result<Vec<u8>, Error> {
     // Exponent of queries and keys.
     const HEAD_EXPONENT: i32 = -10;
-    const SCALE: u32 = RowScale { m: 0x0080_0000, k: 35 }.pack();
-    match layout {
+    const SCALE: u32 = RowScale { m: 0x0080_0000, k: 23 + SCALE_BITS as i32 }.pack();
+    Ok(match layout {
         Layout::Header { .. } => Vec::new(),
         Layout::Scales { out } => encode::scales(&vec![SCALE; out as usize]),
-        Layout::Linear { out, input, .. } => {
-            let mut w = vec![0i8; out as usize * input as usize];
-            for eight in w.chunks_mut(8) {
-                let bytes = random.next().to_le_bytes();
-                for (w, byte) in eight.iter_mut().zip(bytes) {
-                    *w = (byte as i8).max(-127);
+        Layout::Linear { out, .. } => {
+            let matrix = match entry {
+                Entry::Embedding => weights::embedding(shape),
+                Entry::Head => weights::head(shape),
+                Entry::Layer(layer) => {
+                    let linear = weights::linears(shape).into_iter().find(|linear| linear.part == name);
+                    linear.ok_or_else(|| format!("a Llama has no {name:?}"))?.matrix(layer as usize)
                 }
-            }
-            encode::linear(&w, &vec![SCALE; out as usize], None)
+                other => return Err(format!("a Llama has no {other:?}").into()),
+            };
+            encode::linear(&matrix, &vec![SCALE; out as usize], None)
         }
         Layout::Norm { n, .. } => {
             // gamma = 1 in Q20; epsilon 1e-5 over a stream in Q16: m = 1e-5 * n * 2^32.
@@ -86,19 +88,7 @@ fn bytes(shape: &Shape, name: PartName, layout: Layout, random: &mut Random) -> 
             }
             .encode()
         }
-    }
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
+    })
 }
 
 /// The stage executor over all layers, commitments included.
@@ -106,12 +96,14 @@ pub struct Exact {
     shape: Shape,
     package: Arc<Package>,
     setup: Setup,
-    running: Option<(Stage, u32)>,
+    /// The sequences, each with the id drawn last.
+    slots: Vec<Option<(Stage, u32)>>,
 }
 
 impl Exact {
-    pub fn new(shape: Shape, package: Arc<Package>, setup: Setup) -> Self {
-        Self { shape, package, setup, running: None }
+    pub fn open(shape: Shape, package: &Path, setup: &Setup, slots: usize) -> Result<Self, Error> {
+        let package = Arc::new(Package::open(package)?);
+        Ok(Self { shape, package, setup: setup.shared()?, slots: (0..slots).map(|_| None).collect() })
     }
 
     fn step(stage: &mut Stage, ids: &[u32]) -> Result<u32, Error> {
@@ -123,15 +115,7 @@ impl Exact {
 }
 
 impl Contender for Exact {
-    fn name(&self) -> &'static str {
-        "assay (exact)"
-    }
-
-    fn bytes_per_token(&self) -> usize {
-        self.shape.active_weights()
-    }
-
-    fn prefill(&mut self, prompt: &[u32]) -> Result<(), Error> {
+    fn prefill(&mut self, slot: usize, prompt: &[u32]) -> Result<u32, Error> {
         let spec = StageSpec {
             first: 0,
             end: self.shape.layers as u32,
@@ -141,12 +125,13 @@ impl Contender for Exact {
         };
         let mut stage = Stage::open(&self.package, spec, &self.setup)?;
         let id = Self::step(&mut stage, prompt)?;
-        self.running = Some((stage, id));
-        Ok(())
+        self.slots[slot] = Some((stage, id));
+        Ok(id)
     }
 
-    fn decode(&mut self) -> Result<(), Error> {
-        let (stage, id) = self.running.as_mut().ok_or("prefill comes first")?;
+    fn decode(&mut self, slots: &[usize]) -> Result<(), Error> {
+        let [slot] = slots else { return Err("the engine decodes one sequence at a time".into()) };
+        let (stage, id) = self.slots[*slot].as_mut().ok_or("prefill comes first")?;
         *id = Self::step(stage, &[*id])?;
         Ok(())
     }

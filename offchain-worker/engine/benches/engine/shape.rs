@@ -9,6 +9,8 @@ use assay_exact::{
 /// A Llama, by its sizes.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
+    /// What the command line calls it.
+    pub key: &'static str,
     pub name: &'static str,
     pub vocab: usize,
     pub context: usize,
@@ -21,9 +23,12 @@ pub struct Shape {
 }
 
 impl Shape {
+    pub const ALL: [Self; 3] = [Self::DEMO, Self::HALF, Self::LLAMA_1B];
+
     /// The embedded default model's.
     pub const DEMO: Self = Self {
-        name: "demo shape, 6.9 M parameters",
+        key: "demo",
+        name: "Demo shape, 6.9 M parameters",
         vocab: 4096,
         context: 512,
         hidden: 256,
@@ -34,8 +39,23 @@ impl Shape {
         tied: true,
     };
 
+    /// The sizes of Qwen2.5-0.5B, as a Llama: without its biases.
+    pub const HALF: Self = Self {
+        key: "0.5b",
+        name: "Llama shape, 0.5 B parameters",
+        vocab: 151_936,
+        context: 2048,
+        hidden: 896,
+        layers: 24,
+        heads: 14,
+        kv_heads: 2,
+        intermediate: 4864,
+        tied: true,
+    };
+
     /// TinyLlama's.
     pub const LLAMA_1B: Self = Self {
+        key: "1b",
         name: "Llama shape, 1.1 B parameters",
         vocab: 32_000,
         context: 2048,
@@ -46,6 +66,10 @@ impl Shape {
         intermediate: 5632,
         tied: false,
     };
+
+    pub fn by_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|shape| shape.key == key)
+    }
 
     pub fn head_dim(&self) -> usize {
         self.hidden / self.heads
@@ -59,6 +83,21 @@ impl Shape {
     pub fn active_weights(&self) -> usize {
         let (d, f) = (self.hidden, self.intermediate);
         self.layers * (2 * d * d + 2 * d * self.kv_width() + 3 * d * f) + self.vocab * d
+    }
+
+    /// All weights, the embedding included.
+    pub fn parameters(&self) -> usize {
+        self.active_weights() + if self.tied { 0 } else { self.vocab * self.hidden }
+    }
+
+    /// Bytes of keys and values, i16, of one position in all layers.
+    pub fn cache_bytes(&self) -> usize {
+        self.layers * self.kv_width() * 2 * 2
+    }
+
+    /// A prompt: ids spread over the vocabulary.
+    pub fn prompt(&self, length: usize) -> Vec<u32> {
+        (0..length).map(|i| (i * 7919 % self.vocab) as u32).collect()
     }
 
     pub fn header(&self) -> Header {
