@@ -28,6 +28,9 @@ pub enum EngineError {
     /// An encoder's operation was asked of a decoder.
     #[error("the model is a decoder (kind 0): it generates text and gives no vector; use `generate`")]
     NotAnEncoder,
+    /// Sequences that share no weights.
+    #[error("this sequence runs other layers, or another model, than the first of the batch; put it into a batch of its own")]
+    Batch,
     /// Threads could not be started.
     #[error("cannot start worker threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),

@@ -13,8 +13,8 @@ use assay_exact::{
 
 use super::{
     buffers::{A15Rows, AttentionScratch},
-    cache::{KvHead, LayerCache},
-    fit, Buffers, Executor,
+    cache::KvHead,
+    fit, Buffers, Executor, Lane,
 };
 use crate::{
     kernels::RowsMut,
@@ -102,40 +102,44 @@ impl Attention {
         })
     }
 
-    /// From `buffers.x` `[n, d]`, the positions from `start` on of a decoder, to `buffers.line` `[n, d]`, Q`F_o`.
-    /// Appends the keys and values to the cache.
-    pub fn forward(&self, run: Executor<'_>, start: usize, cache: &mut LayerCache, buffers: &mut Buffers) {
-        self.write(run, start, cache, buffers);
-        self.read(run, start, Reach::Causal { window: self.statics.window }, cache, buffers);
+    /// From `buffers.x` `[n, d]`, the lanes' positions in a decoder, to `buffers.line` `[n, d]`, Q`F_o`. Appends the keys and values
+    /// to layer `index` of their caches.
+    pub fn forward(&self, run: Executor<'_>, index: usize, lanes: &mut [Lane<'_>], buffers: &mut Buffers) {
+        self.write(run, index, lanes, buffers);
+        self.read(run, index, Reach::Causal { window: self.statics.window }, lanes, buffers);
     }
 
-    /// The keys and values of `buffers.x` `[n, d]`, the positions from `start` on, to the cache.
-    pub fn write(&self, run: Executor<'_>, start: usize, cache: &mut LayerCache, buffers: &mut Buffers) {
-        let (d, n_kv) = (self.head_dim, cache.heads.len());
+    /// The keys and values of `buffers.x` `[n, d]` to the lanes' caches.
+    pub fn write(&self, run: Executor<'_>, index: usize, lanes: &mut [Lane<'_>], buffers: &mut Buffers) {
+        let (d, n_kv) = (self.head_dim, self.statics.kv_sigma.len());
         let Buffers { x, rope, key, value, .. } = buffers;
-        let n = x.view().tokens();
         let key = project(run, &self.key, x, PROJECTION_FRACTION, key);
         let value = project(run, &self.value, x, -self.statics.e_v, value);
         if let Some(norm) = &self.key_norm {
             norm.norm().to_heads(key);
         }
-        for t in 0..n {
-            let row = self.rope_row(rope, t);
-            for (head, (kv, sigma)) in cache.heads.iter_mut().zip(&self.statics.kv_sigma).enumerate() {
-                let at = (t * n_kv + head) * d;
-                let (k, v) = kv.slot_mut(start + t);
-                run.kernels.rope_head(&key[at..at + d], row, *sigma, k);
-                saturate_row(&value[at..at + d], v);
+        let mut t = 0;
+        for lane in lanes {
+            let cache = lane.cache.layer_mut(index);
+            for position in lane.start..lane.start + lane.n {
+                let row = self.rope_row(rope, t);
+                for (head, (kv, sigma)) in cache.heads.iter_mut().zip(&self.statics.kv_sigma).enumerate() {
+                    let at = (t * n_kv + head) * d;
+                    let (k, v) = kv.slot_mut(position);
+                    run.kernels.rope_head(&key[at..at + d], row, *sigma, k);
+                    saturate_row(&value[at..at + d], v);
+                }
+                t += 1;
             }
         }
     }
 
-    /// What the positions from `start` on see of the cache, which holds the keys of all of their `reach`: from
-    /// `buffers.x` `[n, d]` to `buffers.line` `[n, d]`, Q`F_o`.
-    pub fn read(&self, run: Executor<'_>, start: usize, reach: Reach, cache: &LayerCache, buffers: &mut Buffers) {
+    /// What the lanes' positions see of their own caches, which hold the keys of all of their `reach`: from `buffers.x` `[n, d]` to
+    /// `buffers.line` `[n, d]`, Q`F_o`.
+    pub fn read(&self, run: Executor<'_>, index: usize, reach: Reach, lanes: &[Lane<'_>], buffers: &mut Buffers) {
         let n = buffers.x.view().tokens();
-        self.rotate_queries(run, n, cache.heads.len(), buffers);
-        self.attend(run, n, start, reach, cache, buffers);
+        self.rotate_queries(run, n, self.statics.kv_sigma.len(), buffers);
+        self.attend(run, n, index, reach, lanes, buffers);
 
         let width = self.statics.query_heads.len() * self.head_dim;
         let Buffers { attended, joined, wide, line, .. } = buffers;
@@ -182,39 +186,48 @@ impl Attention {
         &self,
         run: Executor<'_>,
         n: usize,
-        start: usize,
+        index: usize,
         reach: Reach,
-        cache: &LayerCache,
+        lanes: &[Lane<'_>],
         buffers: &mut Buffers,
     ) {
         let d = self.head_dim;
-        let (n_q, n_kv) = (self.statics.query_heads.len(), cache.heads.len());
+        let (n_q, n_kv) = (self.statics.query_heads.len(), self.statics.kv_sigma.len());
         let group = n_q / n_kv;
         let Buffers { heads, attended, attention, .. } = buffers;
         let heads = &heads[..n * n_q * d];
-        let keys = reach.joined(start, start + n - 1).len();
-        let tokens = (TILE_SCORES / (keys * group)).min(TILE_QUERIES / group).clamp(1, n);
+        // Keys that a lane's positions see together, and the tokens of its tiles.
+        let sized = lanes.iter().map(|lane| {
+            let keys = reach.joined(lane.start, lane.start + lane.n - 1).len();
+            (lane, keys, (TILE_SCORES / (keys * group)).min(TILE_QUERIES / group).clamp(1, lane.n))
+        });
 
-        let mut tiles = Vec::with_capacity(n_kv * n.div_ceil(tokens));
+        let count: usize = sized.clone().map(|(lane, _, tokens)| lane.n.div_ceil(tokens)).sum();
+        let mut tiles = Vec::with_capacity(n_kv * count);
         let mut out = RowsMut::new(fit(attended, n * n_q * d), n_q * d);
-        for (i, kv) in cache.heads.iter().enumerate() {
+        for i in 0..n_kv {
             let (mut rows, rest) = out.split_columns(group * d);
             out = rest;
-            for t in (0..n).step_by(tokens) {
-                let count = tokens.min(n - t);
-                let (tile, rest) = rows.split_rows(count);
-                rows = rest;
-                tiles.push(Tile {
-                    kv,
-                    heads: &self.statics.query_heads[i * group..(i + 1) * group],
-                    queries: &heads[(i * n + t) * group * d..][..count * group * d],
-                    start: start + t,
-                    reach,
-                    out: tile,
-                });
+            let mut queries = &heads[i * n * group * d..(i + 1) * n * group * d];
+            for (lane, _, tokens) in sized.clone() {
+                for t in (0..lane.n).step_by(tokens) {
+                    let count = tokens.min(lane.n - t);
+                    let (tile, rest) = rows.split_rows(count);
+                    rows = rest;
+                    let (own, others) = queries.split_at(count * group * d);
+                    queries = others;
+                    tiles.push(Tile {
+                        kv: &lane.cache.layer(index).heads[i],
+                        heads: &self.statics.query_heads[i * group..(i + 1) * group],
+                        queries: own,
+                        start: lane.start + t,
+                        reach,
+                        out: tile,
+                    });
+                }
             }
         }
-        let work = 2 * n * keys * n_q * d;
+        let work = sized.map(|(lane, keys, _)| 2 * lane.n * keys * n_q * d).sum();
         run.threads.share(tiles, work, attention, |tile, scratch| self.attend_tile(run, tile, scratch));
     }
 

@@ -34,6 +34,17 @@ impl KvCache {
     }
 }
 
+/// Consecutive positions of one sequence among the rows of a call: theirs follow those of the lanes before.
+#[derive(Debug)]
+pub(crate) struct Lane<'a> {
+    /// The first position.
+    pub start: usize,
+    /// How many, at least one.
+    pub n: usize,
+    /// The sequence's.
+    pub cache: &'a mut KvCache,
+}
+
 /// The cache of one layer.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerCache {

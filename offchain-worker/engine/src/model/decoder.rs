@@ -9,10 +9,9 @@ use assay_exact::{
 use super::{
     attention::{Attention, Reach},
     buffers::A15Rows,
-    cache::LayerCache,
     fit,
     mlp::Mlp,
-    Buffers, Executor,
+    Buffers, Executor, Lane,
 };
 use crate::package::{entry_file, NormPart, Package, PackageError};
 
@@ -59,27 +58,27 @@ impl DecoderLayer {
         })
     }
 
-    /// `h` `[n, d]` of the positions from `start` on, in place. With `keep_tail`, `buffers.tail` holds h after
-    /// the attention line afterwards, and `buffers.down` the inputs of the down projections.
+    /// `h` `[n, d]` of the lanes' positions, in place; this is layer `index` of their caches. With `keep_tail`, `buffers.tail`
+    /// holds h after the attention line afterwards, and `buffers.down` the inputs of the down projections.
     pub fn forward(
         &self,
         run: Executor<'_>,
+        index: usize,
         h: &mut [i32],
-        start: usize,
-        cache: &mut LayerCache,
+        lanes: &mut [Lane<'_>],
         keep_tail: bool,
         buffers: &mut Buffers,
     ) {
         self.block_input(run, &self.attention_norms, h, buffers);
-        self.attention.forward(run, start, cache, buffers);
+        self.attention.forward(run, index, lanes, buffers);
         self.finish(run, h, keep_tail, buffers);
     }
 
-    /// The keys and values of the rows `h` `[n, d]`, the positions from `start` on, to the cache: what an
-    /// encoder computes of all of its text before [`Self::read`].
-    pub fn write(&self, run: Executor<'_>, h: &[i32], start: usize, cache: &mut LayerCache, buffers: &mut Buffers) {
+    /// The keys and values of the rows `h` `[n, d]` to the lanes' caches: what an encoder computes of all of its text before
+    /// [`Self::read`].
+    pub fn write(&self, run: Executor<'_>, index: usize, h: &[i32], lanes: &mut [Lane<'_>], buffers: &mut Buffers) {
         self.block_input(run, &self.attention_norms, h, buffers);
-        self.attention.write(run, start, cache, buffers);
+        self.attention.write(run, index, lanes, buffers);
     }
 
     /// [`Self::forward`] of rows whose text of `length` positions is in the cache, all of which they see.
@@ -87,15 +86,15 @@ impl DecoderLayer {
     pub fn read(
         &self,
         run: Executor<'_>,
+        index: usize,
         h: &mut [i32],
-        start: usize,
+        lanes: &[Lane<'_>],
         length: usize,
-        cache: &LayerCache,
         keep_tail: bool,
         buffers: &mut Buffers,
     ) {
         self.block_input(run, &self.attention_norms, h, buffers);
-        self.attention.read(run, start, Reach::Whole { length }, cache, buffers);
+        self.attention.read(run, index, Reach::Whole { length }, lanes, buffers);
         self.finish(run, h, keep_tail, buffers);
     }
 

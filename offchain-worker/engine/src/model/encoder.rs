@@ -8,7 +8,7 @@ use assay_exact::{
     layout::{Entry, PartName},
 };
 
-use super::{fit, Buffers, Executor, KvCache, Model};
+use super::{fit, Buffers, Executor, KvCache, Lane, Model};
 use crate::{
     package::{NormPart, Package, PackageError},
     EngineError,
@@ -91,15 +91,17 @@ impl Model {
             }
             let last = i + 1 == self.layers.len();
             for (start, h) in (0..).step_by(CHUNK).zip(h.chunks(CHUNK * d)) {
-                self.rope.rows(start, h.len() / d, &mut buffers.rope);
-                layer.write(run, h, start, cache.layer_mut(i), buffers);
+                let mut lanes = [Lane { start, n: h.len() / d, cache: &mut *cache }];
+                self.rope.rows(&lanes, &mut buffers.rope);
+                layer.write(run, i, h, &mut lanes, buffers);
                 if last {
                     each(Pass::Written, buffers, h.len() / d);
                 }
             }
             for (start, h) in (0..).step_by(CHUNK).zip(h.chunks_mut(CHUNK * d)) {
-                self.rope.rows(start, h.len() / d, &mut buffers.rope);
-                layer.read(run, h, start, length, cache.layer(i), last, buffers);
+                let lanes = [Lane { start, n: h.len() / d, cache: &mut *cache }];
+                self.rope.rows(&lanes, &mut buffers.rope);
+                layer.read(run, i, h, &lanes, length, last, buffers);
                 if last {
                     each(Pass::Computed, buffers, h.len() / d);
                 }

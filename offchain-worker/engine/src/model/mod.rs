@@ -3,7 +3,8 @@
 //! A [`Model`] holds the layers of a span, with the embedding if the span begins the model and the head (of an
 //! encoder: the pooling) if it ends it. It has no state: keys and values are in a [`KvCache`], everything else in [`Buffers`] that are
 //! reused from call to call. All rows of a call go through a layer together; no result depends on how
-//! positions are divided into calls. A decoder runs by `forward`, an encoder by `forward_whole`.
+//! positions are divided into calls, or on which other sequences' rows are beside them. A decoder runs by `forward`, an encoder by
+//! `forward_whole`.
 
 mod attention;
 mod buffers;
@@ -35,7 +36,7 @@ use head::Head;
 use rope::RopeTables;
 
 pub(crate) use buffers::{fit, A15Rows, Buffers};
-pub(crate) use cache::KvCache;
+pub(crate) use cache::{KvCache, Lane};
 pub(crate) use encoder::Pass;
 
 /// What runs the ops.
@@ -91,25 +92,23 @@ impl Model {
         }
     }
 
-    /// Takes the rows `h` `[n, d]` of the positions from `start` on through the layers, in place. Leaves the
-    /// last layer's tail in `buffers`. `Err` if cancelled between two layers.
+    /// Takes the rows `h` `[n, d]` of all lanes through the layers, in place. Leaves the last layer's tail in `buffers`. `Err` if
+    /// cancelled between two layers.
     pub fn forward(
         &self,
         run: Executor<'_>,
         h: &mut [i32],
-        start: usize,
-        cache: &mut KvCache,
+        lanes: &mut [Lane<'_>],
         buffers: &mut Buffers,
         cancel: &AtomicBool,
     ) -> Result<(), EngineError> {
-        let n = h.len() / self.header.d as usize;
-        self.rope.rows(start, n, &mut buffers.rope);
+        self.rope.rows(lanes, &mut buffers.rope);
         for (i, layer) in self.layers.iter().enumerate() {
             if cancel.load(Ordering::Relaxed) {
                 return Err(EngineError::Cancelled);
             }
             let keep_tail = i + 1 == self.layers.len();
-            layer.forward(run, h, start, cache.layer_mut(i), keep_tail, buffers);
+            layer.forward(run, i, h, lanes, keep_tail, buffers);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use assay_exact::layout::{Entry, PartName};
 
-use super::fit;
+use super::{fit, Lane};
 use crate::package::{read_i32, Bytes, Package, PackageError};
 
 /// The tables, `[table, position, rot]`: pairs (c, s) in Q30.
@@ -26,12 +26,18 @@ impl RopeTables {
         })
     }
 
-    /// Reads the rows of the positions `start..start + n` of every table: `rows[table]` is `[n, rot]`.
-    pub fn rows(&self, start: usize, n: usize, rows: &mut Vec<Vec<i32>>) {
+    /// Reads the rows of the lanes' positions of every table: `rows[table]` is `[n, rot]`.
+    pub fn rows(&self, lanes: &[Lane<'_>], rows: &mut Vec<Vec<i32>>) {
         rows.resize_with(self.tables, Vec::new);
+        let n: usize = lanes.iter().map(|lane| lane.n).sum();
         for (table, rows) in rows.iter_mut().enumerate() {
-            let first = 4 * self.rot * (table * self.context + start);
-            read_i32(&self.bytes[first..first + 4 * self.rot * n], fit(rows, self.rot * n));
+            let mut rest = fit(rows, self.rot * n);
+            for Lane { start, n, .. } in lanes {
+                let first = 4 * self.rot * (table * self.context + start);
+                let (own, others) = rest.split_at_mut(self.rot * n);
+                read_i32(&self.bytes[first..first + 4 * self.rot * n], own);
+                rest = others;
+            }
         }
     }
 }

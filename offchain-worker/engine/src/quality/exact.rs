@@ -6,7 +6,7 @@ use assay_exact::header::Kind;
 
 use crate::{
     kernels::{Backend, Kernels, Threads},
-    model::{Buffers, Executor, Model},
+    model::{Buffers, Executor, Lane, Model},
     package::Package,
     EngineError,
 };
@@ -53,7 +53,8 @@ impl ExactScorer {
             rows.resize(ids.len() * d, 0);
             self.model.embed(run, ids, start, &mut rows, &mut buffers);
             let cancel = AtomicBool::new(false);
-            self.model.forward(run, &mut rows, start, &mut cache, &mut buffers, &cancel)?;
+            let mut lanes = [Lane { start, n: rows.len() / d, cache: &mut cache }];
+            self.model.forward(run, &mut rows, &mut lanes, &mut buffers, &cancel)?;
             for row in rows.chunks_exact(d) {
                 self.model.logits(run, row, &mut row_logits, &mut buffers);
                 logits.extend_from_slice(&row_logits);

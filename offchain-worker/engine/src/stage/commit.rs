@@ -7,6 +7,8 @@ use assay_exact::{
     merkle::{leaf_hash, ListBuilder},
 };
 
+use std::ops::Range;
+
 use super::StageSpec;
 use crate::{
     kernels::Threads,
@@ -114,9 +116,10 @@ impl Commitments {
         self.output.push(bytemuck::cast_slice(v));
     }
 
-    /// The tail of the `n` positions computed last.
-    pub fn push_tail(&mut self, buffers: &Buffers, n: usize) {
-        for (t, h) in buffers.tail.chunks_exact(self.width).take(n).enumerate() {
+    /// The tail of the positions computed last, which are these rows of the call.
+    pub fn push_tail(&mut self, buffers: &Buffers, rows: Range<usize>) {
+        let tail = buffers.tail.chunks_exact(self.width).enumerate();
+        for (t, h) in tail.take(rows.end).skip(rows.start) {
             let downs = (t * self.downs..(t + 1) * self.downs).map(|i| buffers.down.row(i));
             self.tail.push_hash(tail_leaf::<Blake2b>(h, downs));
         }

@@ -150,7 +150,7 @@ impl EncoderStage {
         }
         model.forward_whole(run, h, cache, buffers, cancel, |pass, buffers, n| {
             if pass == Pass::Computed {
-                commitments.push_tail(buffers, n);
+                commitments.push_tail(buffers, 0..n);
             }
         })?;
         commitments.push_kv(cache, n, threads);

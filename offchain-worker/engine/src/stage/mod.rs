@@ -3,7 +3,7 @@
 //! A [`Stage`] takes token ids (the first stage) or boundary rows (the others) for contiguous positions and
 //! gives boundary rows (all but the last stage) or the next token id (the last). The lists that it commits to
 //! grow as it runs, so that a prefix can be signed at any time. [`replay`] is a checker's re-execution of a
-//! whole transcript. An encoder's layers are run by an [`EncoderStage`], which takes whole texts, and checked by
+//! whole transcript. A [`Batch`] steps several stages of the same layers together. An encoder's layers are run by an [`EncoderStage`], which takes whole texts, and checked by
 //! [`replay_encoder`].
 //!
 //! ```no_run
@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+mod batch;
 mod commit;
 mod control;
 mod encoder;
@@ -29,7 +30,7 @@ mod replay;
 mod spec;
 mod transcript;
 
-use std::sync::{atomic::AtomicBool, Arc};
+use std::{ops::Range, sync::Arc};
 
 use assay_exact::{
     commit::Generation,
@@ -45,6 +46,7 @@ use crate::{
     EngineError,
 };
 
+pub use batch::{Batch, BatchItem};
 pub use commit::StageCommit;
 pub use control::{Control, Progress, Setup};
 pub use encoder::{replay_encoder, Encoded, EncoderOutput, EncoderStage};
@@ -52,6 +54,7 @@ pub use replay::{replay, Divergence, Replay};
 pub use spec::{even_spans, StageSpec};
 pub use transcript::EndReason;
 
+use batch::{pass, Scratch};
 use commit::{Commitments, CommittedJob};
 use transcript::Transcript;
 
@@ -106,10 +109,7 @@ pub struct Stage {
     /// Positions computed.
     positions: u32,
     stopped: bool,
-    buffers: Buffers,
-    rows: Vec<i32>,
-    logits: Vec<i32>,
-    order: Vec<u32>,
+    scratch: Scratch,
 }
 
 impl Stage {
@@ -132,10 +132,7 @@ impl Stage {
             commitments: Commitments::new(header, &spec),
             positions: 0,
             stopped: false,
-            buffers: Buffers::default(),
-            rows: Vec::new(),
-            logits: Vec::new(),
-            order: Vec::new(),
+            scratch: Scratch::default(),
             model,
             spec,
         })
@@ -192,28 +189,43 @@ impl Stage {
         let d = self.header().d as usize;
         let mut out = if self.is_last() { Vec::new() } else { Vec::with_capacity(n * d) };
         let total = n;
-        self.for_each_chunk(input, control, |stage, control, from, chunk, h| {
+        self.for_each_chunk(input, control, |stage, control, from, chunk, scratch| {
             if stage.is_last() {
-                if from + chunk == total && stage.positions >= stage.spec.t_in() {
-                    let id = stage.draw_after(&h[(chunk - 1) * d..], stage.positions - 1);
-                    stage.append(&id);
-                    if stage.is_first() && stage.transcript.end().is_some() {
-                        // Part of the transcript, though it is never fed.
-                        stage.commitments.push_in_ids(&id);
-                    }
+                if from + chunk == total && stage.draws() {
+                    let id = stage.draw_after(scratch, chunk - 1..chunk, stage.positions - 1);
+                    stage.append_drawn(id[0]);
                 }
             } else {
-                out.extend_from_slice(h);
+                out.extend_from_slice(&scratch.rows[..chunk * d]);
             }
             control.report(Progress { positions: (from + chunk) as u32, of: total as u32 });
         })?;
+        Ok(self.output(out))
+    }
+
+    /// What a call gives whose output rows are `rows`, if it gives rows.
+    fn output(&self, rows: Vec<i32>) -> StageOutput {
         if !self.is_last() {
-            return Ok(StageOutput::Rows(out));
+            return StageOutput::Rows(rows);
         }
-        Ok(match self.transcript.last_generated() {
+        match self.transcript.last_generated() {
             Some((position, id)) => StageOutput::Token(Token { position, id, end: self.transcript.end() }),
             None => StageOutput::Prompt,
-        })
+        }
+    }
+
+    /// Whether an id is drawn after the newest position.
+    fn draws(&self) -> bool {
+        self.is_last() && self.positions >= self.spec.t_in()
+    }
+
+    /// The id drawn after the newest position.
+    fn append_drawn(&mut self, id: u32) {
+        self.append(&[id]);
+        if self.is_first() && self.transcript.end().is_some() {
+            // Part of the transcript, though it is never fed.
+            self.commitments.push_in_ids(&[id]);
+        }
     }
 
     /// Tells a first stage that is not the last which id ended the generation: it is part of the transcript but
@@ -266,72 +278,71 @@ impl Stage {
     }
 
     /// Runs the input through the span chunk by chunk; `each` sees the first position's index in the input, the
-    /// number of positions and their output rows.
+    /// number of positions and, in the scratch, their output rows.
     fn for_each_chunk(
         &mut self,
         input: StageInput<'_>,
         control: &mut Control<'_>,
-        mut each: impl FnMut(&mut Self, &mut Control<'_>, usize, usize, &[i32]) + Send,
+        mut each: impl FnMut(&mut Self, &mut Control<'_>, usize, usize, &mut Scratch) + Send,
     ) -> Result<(), EngineError> {
         let threads = Arc::clone(&self.threads);
         threads.install(|| {
             let d = self.header().d as usize;
             let n = input.positions(d);
-            let mut h = std::mem::take(&mut self.rows);
+            let mut scratch = std::mem::take(&mut self.scratch);
             let mut done = 0;
             while done < n {
                 let chunk = CHUNK.min(n - done);
-                let rows = fit(&mut h, chunk * d);
-                self.compute(input.slice(done..done + chunk, d), rows, control.cancel())?;
-                each(self, control, done, chunk, rows);
+                let input = input.slice(done..done + chunk, d);
+                pass(&mut [BatchItem { stage: &mut *self, input }], &mut scratch, control.cancel())?;
+                each(self, control, done, chunk, &mut scratch);
                 done += chunk;
             }
-            self.rows = h;
+            self.scratch = scratch;
             Ok(())
         })
     }
 
-    /// One chunk: rows in, layers, rows out, and everything that is committed of them.
-    fn compute(&mut self, input: StageInput<'_>, h: &mut [i32], cancel: &AtomicBool) -> Result<(), EngineError> {
-        let Self { model, cache, commitments, buffers, transcript, kernels, threads, .. } = self;
-        let run = Executor { kernels: *kernels, threads };
-        let start = self.positions as usize;
+    /// Rows in: the input's rows, to `h` `[n, d]`, and what is committed of them.
+    fn feed(&mut self, input: StageInput<'_>, h: &mut [i32], buffers: &mut Buffers) {
+        let Self { model, commitments, transcript, kernels, threads, .. } = self;
         match input {
             StageInput::Ids(ids) => {
                 transcript.feed(ids);
                 commitments.push_in_ids(ids);
-                model.embed(run, ids, start, h, buffers);
+                let run = Executor { kernels: *kernels, threads };
+                model.embed(run, ids, self.positions as usize, h, buffers);
             }
             StageInput::Rows(rows) => {
                 commitments.push_in_rows(rows);
                 h.copy_from_slice(rows);
             }
         }
-        if let Err(error) = model.forward(run, h, start, cache, buffers, cancel) {
-            self.stopped = true;
-            return Err(error);
-        }
-        let d = model.header().d as usize;
-        let end = start + h.len() / d;
+    }
+
+    /// Rows out: what is committed of the final rows `h` `[n, d]`, which are these rows of the call.
+    fn settle(&mut self, h: &[i32], rows: Range<usize>, buffers: &Buffers) {
+        let Self { model, cache, commitments, threads, .. } = self;
+        let end = self.positions as usize + rows.len();
         if self.spec.end < model.header().layers {
             commitments.push_out_rows(h);
         }
-        commitments.push_tail(buffers, h.len() / d);
+        commitments.push_tail(buffers, rows);
         commitments.push_kv(cache, end, threads);
         self.positions = end as u32;
-        Ok(())
     }
 
-    /// Draws the ids that follow the positions from `position` on, whose final rows are `h` `[n, d]`: one by one
-    /// for a generation, many at once for a replay.
-    fn draw_after(&mut self, h: &[i32], position: u32) -> Vec<u32> {
-        let Self { model, spec, kernels, threads, logits, order, buffers, .. } = self;
+    /// Draws the ids that follow the positions from `position` on, whose final rows are these in the scratch: one by one for a
+    /// generation, many at once for a replay.
+    fn draw_after(&mut self, scratch: &mut Scratch, rows: Range<usize>, position: u32) -> Vec<u32> {
+        let Self { model, spec, kernels, threads, .. } = self;
         let run = Executor { kernels: *kernels, threads };
         let (width, vocab) = (model.header().d as usize, model.header().vocab as usize);
+        let Scratch { buffers, rows: h, logits, order, .. } = scratch;
         let (cap, order) = (model.header().final_cap(), fit(order, vocab));
         let mut next = position;
-        let mut ids = Vec::with_capacity(h.len() / width);
-        for h in h.chunks(HEAD_CHUNK * width) {
+        let mut ids = Vec::with_capacity(rows.len());
+        for h in h[rows.start * width..rows.end * width].chunks(HEAD_CHUNK * width) {
             for logits in model.logits(run, h, logits, buffers).chunks_exact(vocab) {
                 next += 1;
                 ids.push(draw::<Blake2b>(logits, cap, &spec.sampling, next, order));

@@ -76,11 +76,11 @@ pub fn replay(
 
     let t_in = stage.spec().prompt.len();
     let mut draw_mismatch = None;
-    stage.for_each_chunk(input, control, |stage, control, from, chunk, h| {
+    stage.for_each_chunk(input, control, |stage, control, from, chunk, scratch| {
         if stage.is_last() {
             // The rows before the last prompt position draw nothing.
             let skipped = (t_in - 1).saturating_sub(from).min(chunk);
-            let ids = stage.draw_after(&h[skipped * d..], (from + skipped) as u32);
+            let ids = stage.draw_after(scratch, skipped..chunk, (from + skipped) as u32);
             stage.append_until_end(&ids);
             draw_mismatch = draw_mismatch.or_else(|| {
                 let positions = from + skipped + 1..;
