@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use assay_engine::{
     package::{encode, Package, PackageWriter},
-    stage::{Control, Setup, Stage, StageInput, StageOutput, StageSpec},
+    stage::{Batch, BatchItem, Control, Setup, Stage, StageInput, StageOutput, StageSpec},
     Sampling,
 };
 use assay_exact::{
@@ -98,19 +98,21 @@ pub struct Exact {
     setup: Setup,
     /// The sequences, each with the id drawn last.
     slots: Vec<Option<(Stage, u32)>>,
+    batch: Batch,
 }
 
 impl Exact {
     pub fn open(shape: Shape, package: &Path, setup: &Setup, slots: usize) -> Result<Self, Error> {
         let package = Arc::new(Package::open(package)?);
-        Ok(Self { shape, package, setup: setup.shared()?, slots: (0..slots).map(|_| None).collect() })
+        let slots = (0..slots).map(|_| None).collect();
+        Ok(Self { shape, package, setup: setup.shared()?, slots, batch: Batch::default() })
     }
+}
 
-    fn step(stage: &mut Stage, ids: &[u32]) -> Result<u32, Error> {
-        match stage.forward(StageInput::Ids(ids), &mut Control::default())? {
-            StageOutput::Token(token) => Ok(token.id),
-            other => Err(format!("a whole model gives tokens, not {other:?}").into()),
-        }
+fn token(output: StageOutput) -> Result<u32, Error> {
+    match output {
+        StageOutput::Token(token) => Ok(token.id),
+        other => Err(format!("a whole model gives tokens, not {other:?}").into()),
     }
 }
 
@@ -124,15 +126,28 @@ impl Contender for Exact {
             sampling: Sampling::GREEDY,
         };
         let mut stage = Stage::open(&self.package, spec, &self.setup)?;
-        let id = Self::step(&mut stage, prompt)?;
+        let id = token(stage.forward(StageInput::Ids(prompt), &mut Control::default())?)?;
         self.slots[slot] = Some((stage, id));
         Ok(id)
     }
 
     fn decode(&mut self, slots: &[usize]) -> Result<(), Error> {
-        let [slot] = slots else { return Err("the engine decodes one sequence at a time".into()) };
-        let (stage, id) = self.slots[*slot].as_mut().ok_or("prefill comes first")?;
-        *id = Self::step(stage, &[*id])?;
+        let open = self.slots.iter_mut().enumerate().filter(|(slot, _)| slots.contains(slot));
+        let mut open: Vec<_> = open.filter_map(|(_, sequence)| sequence.as_mut()).collect();
+        if open.len() != slots.len() {
+            return Err("prefill comes first".into());
+        }
+        let fed: Vec<[u32; 1]> = open.iter().map(|(_, id)| [*id]).collect();
+        let items = open.iter_mut().zip(&fed);
+        let mut items: Vec<_> = items.map(|((stage, _), id)| BatchItem { stage, input: StageInput::Ids(id) }).collect();
+        let outputs = self.batch.forward(&mut items, &mut Control::default());
+        for (sequence, output) in open.into_iter().zip(outputs) {
+            sequence.1 = token(output?)?;
+        }
         Ok(())
+    }
+
+    fn together(&self) -> usize {
+        self.slots.len()
     }
 }
