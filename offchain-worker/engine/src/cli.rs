@@ -17,7 +17,7 @@ use assay_engine::{
     hex::{parse_digest, Hex},
     kernels::Backend,
     package::{entry_file, Package},
-    stage::{even_spans, Control, EndReason, Progress, Setup},
+    stage::{even_spans, Control, EndReason, Progress, Setup, StageCommit},
     tokenizer::Tokenizer,
     Sampling,
 };
@@ -238,30 +238,31 @@ impl Chat {
 
 /// What `generate --json` prints: every id, and the commitment of each stage's span.
 fn generation_json(package: &Package, stages: u32, generation: &Generation) -> Result<serde_json::Value> {
-    let hex = |digest: &Digest| Hex(digest).to_string();
-    let spans = even_spans(package.header().layers, stages)?;
-    let stages: Vec<_> = spans
-        .iter()
-        .zip(&generation.commits)
-        .map(|(span, commit)| {
-            serde_json::json!({
-                "first": span.start,
-                "end": span.end,
-                "positions": commit.positions,
-                "in_root": hex(&commit.in_root),
-                "out_root": hex(&commit.out_root),
-                "kv_root": hex(&commit.kv_root),
-                "tail_root": hex(&commit.tail_root),
-                "stage_root": hex(&commit.stage_root),
-            })
-        })
-        .collect();
     Ok(serde_json::json!({
-        "model_root": hex(&package.model_root()),
+        "model_root": Hex(&package.model_root()).to_string(),
         "prompt_length": generation.prompt_length,
         "ids": generation.ids,
-        "stages": stages,
+        "stages": stages_json(package, stages, &generation.commits)?,
     }))
+}
+
+/// The commitment of each of `stages` stages that share the package's layers.
+fn stages_json(package: &Package, stages: u32, commits: &[StageCommit]) -> Result<Vec<serde_json::Value>> {
+    let hex = |digest: &Digest| Hex(digest).to_string();
+    let spans = even_spans(package.header().layers, stages)?;
+    let stages = spans.iter().zip(commits).map(|(span, commit)| {
+        serde_json::json!({
+            "first": span.start,
+            "end": span.end,
+            "positions": commit.positions,
+            "in_root": hex(&commit.in_root),
+            "out_root": hex(&commit.out_root),
+            "kv_root": hex(&commit.kv_root),
+            "tail_root": hex(&commit.tail_root),
+            "stage_root": hex(&commit.stage_root),
+        })
+    });
+    Ok(stages.collect())
 }
 
 fn open(package: &Path) -> Result<Package> {
