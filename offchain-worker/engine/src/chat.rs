@@ -2,11 +2,13 @@
 //!
 //! Templates are [Jinja](https://jinja.palletsprojects.com) as the Hugging Face libraries render it. The package commits to
 //! the template's bytes, but not to how they are rendered: consensus begins with token ids. A template comes with a package
-//! from anyone: its steps and its output are bounded, the memory of its variables only by the steps.
+//! from anyone: [`ChatTemplate::render_apart`] bounds its steps, its output and its memory ([`apart`]).
+
+pub mod apart;
 
 use assay_exact::hash::{Blake2b, Digest, Hasher};
 use minijinja::{context, syntax::SyntaxConfig, value::Kwargs, Environment, Error, ErrorKind, Value};
-use std::io;
+use std::{io, path::PathBuf, process::ExitStatus};
 
 use crate::{
     hex::Hex,
@@ -18,12 +20,18 @@ const NAME: &str = CHAT_TEMPLATE_FILE;
 /// Instructions of a rendering: published templates take some hundred per message.
 const FUEL: u64 = 1 << 20;
 /// Bytes of a template; published ones have up to 20,000.
-const MAX_TEMPLATE_BYTES: usize = 1 << 20;
+const MAX_TEMPLATE_BYTES: usize = 1 << 15;
+/// Signs one after another, which the parser folds in cubic time; other chains are quadratic, and so take a second at most.
+const MAX_SIGNS: usize = 256;
+/// Stack for the parser, in bytes: it recurses into blocks and chains of operators, whose depth only the template's length
+/// bounds. What is not used of it costs no memory.
+const STACK_BYTES: usize = 1 << 20;
+const STACK_BYTES_PER_BYTE: usize = 8 << 10;
 /// Bytes of a rendered chat: more than any context holds.
 const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// One turn of a chat.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Message {
     /// `system`, `user` or `assistant`; what else a template knows.
     pub role: String,
@@ -64,12 +72,34 @@ pub enum ChatError {
     /// Not a template.
     #[error("{CHAT_TEMPLATE_FILE}: {0}")]
     Syntax(String),
+    /// No thread for the parser.
+    #[error("cannot start a thread to parse {CHAT_TEMPLATE_FILE}: {0}")]
+    Thread(io::Error),
     /// The template refuses the messages, or asks for what it is not given.
     #[error("{CHAT_TEMPLATE_FILE} does not take these messages: {0}")]
     Render(String),
     /// The template makes too much of the messages.
     #[error("{CHAT_TEMPLATE_FILE} makes more than {MAX_TEXT_BYTES} bytes of text of these messages")]
     Output,
+    /// The template asks for more than any rendering needs.
+    #[error(
+        "{CHAT_TEMPLATE_FILE} was stopped over these messages ({status}): it needs more than {} MiB of memory, {} s of \
+         processor time, or nests too deep",
+        apart::MEMORY_BYTES >> 20,
+        apart::CPU_SECONDS
+    )]
+    Limits {
+        /// How its process ended.
+        status: ExitStatus,
+    },
+    /// The process that renders cannot be used.
+    #[error("cannot render {CHAT_TEMPLATE_FILE} with {}: {source}", program.display())]
+    Process {
+        /// What was started.
+        program: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
 }
 
 /// A parsed template.
@@ -89,12 +119,20 @@ impl ChatTemplate {
         Self::parse(bytes)
     }
 
-    /// Parses a template.
+    /// Parses a template, on a thread with as much stack as its length may need.
     pub fn parse(bytes: &[u8]) -> Result<Self, ChatError> {
-        if bytes.len() > MAX_TEMPLATE_BYTES {
-            return Err(ChatError::TooLong { found: bytes.len() });
-        }
-        let source = std::str::from_utf8(bytes)?.to_owned();
+        let source = checked(bytes)?;
+        let stack = STACK_BYTES + STACK_BYTES_PER_BYTE * source.len();
+        let parse = || Self::parse_here(source.to_owned());
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, parse);
+            let parsed = thread.map_err(ChatError::Thread)?.join();
+            parsed.unwrap_or_else(|_| Err(ChatError::Syntax("the parser fails on it".into())))
+        })
+    }
+
+    /// [`Self::parse`] on the caller's stack.
+    fn parse_here(source: String) -> Result<Self, ChatError> {
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|e| ChatError::Syntax(e.to_string()))?);
@@ -113,6 +151,8 @@ impl ChatTemplate {
     /// with [`Tokenizer::encode_rendered`](crate::tokenizer::Tokenizer::encode_rendered).
     ///
     /// There is no clock in a template's reach (`strftime_now` is not defined): the same messages give the same text.
+    ///
+    /// Steps and output are bounded, but memory and stack are not: a template from elsewhere is for [`Self::render_apart`].
     pub fn render(&self, messages: &[Message]) -> Result<String, ChatError> {
         let turn = |message: &Message| context! { role => message.role.as_str(), content => message.content.as_str() };
         let messages: Vec<Value> = messages.iter().map(turn).collect();
@@ -129,6 +169,25 @@ impl ChatTemplate {
         // Templates are UTF-8, and so is all that they are given.
         Ok(String::from_utf8_lossy(&text.bytes).into_owned())
     }
+}
+
+/// The text of a template that is parsed in little time.
+fn checked(bytes: &[u8]) -> Result<&str, ChatError> {
+    if bytes.len() > MAX_TEMPLATE_BYTES {
+        return Err(ChatError::TooLong { found: bytes.len() });
+    }
+    let mut signs = 0;
+    for byte in bytes {
+        match byte {
+            b'-' | b'+' => signs += 1,
+            byte if byte.is_ascii_whitespace() => {}
+            _ => signs = 0,
+        }
+        if signs > MAX_SIGNS {
+            return Err(ChatError::Syntax(format!("more than {MAX_SIGNS} signs in a row")));
+        }
+    }
+    Ok(std::str::from_utf8(bytes)?)
 }
 
 /// A buffer that refuses what is beyond [`MAX_TEXT_BYTES`].
@@ -245,6 +304,49 @@ mod tests {
         assert!(matches!(ChatTemplate::parse(b"\xff"), Err(ChatError::Utf8(_))));
         let long = vec![b'x'; MAX_TEMPLATE_BYTES + 1];
         assert!(matches!(ChatTemplate::parse(&long), Err(ChatError::TooLong { .. })));
+    }
+
+    #[test]
+    fn parse_of_nesting_of_any_depth_is_a_template_or_an_error() {
+        for (first, again) in [
+            ("", "{%if a%}"),
+            ("{%if a%}", "{%elif a%}"),
+            ("", "{%for a in a%}"),
+            ("", "{%macro a()%}"),
+            ("", "{%set a%}"),
+            ("", "{%filter a%}"),
+            ("", "{%call a()%}"),
+            ("{{a", "|a"),
+            ("{{a", " is a"),
+            ("{{a", ".a"),
+            ("{{a", "[a]"),
+            ("{{a", "()"),
+            ("{{a", "~a"),
+            ("{{a", "<a"),
+            ("{{a", "**a"),
+            ("{{a", " or a"),
+            ("{{a", " if a"),
+            ("{{a", " if a else a"),
+            ("{{", "-"),
+            ("{{", "not "),
+            ("{{", "("),
+            ("{{", "["),
+            ("{{", "{a:"),
+            ("{{", "a("),
+            ("{{", "{{"),
+            ("{%set a=", "a,"),
+        ] {
+            for last in ["", "a}}", "a%}"] {
+                let times = (MAX_TEMPLATE_BYTES - first.len() - last.len()) / again.len();
+                drop(ChatTemplate::parse(format!("{first}{}{last}", again.repeat(times)).as_bytes()));
+            }
+        }
+        let closed = |depth: usize| format!("{}x{}", "{%if 1%}".repeat(depth), "{%endif%}".repeat(depth));
+        assert_eq!(render(&closed(30), &[]).unwrap(), "x");
+        assert!(matches!(ChatTemplate::parse(closed(1500).as_bytes()), Err(ChatError::Syntax(_))));
+        let signs = format!("{{{{ {}1 }}}}", "- ".repeat(1000));
+        let error = ChatTemplate::parse(signs.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("more than 256 signs in a row"), "{error}");
     }
 
     #[test]

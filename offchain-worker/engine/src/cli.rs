@@ -11,7 +11,7 @@ use std::{
 };
 
 use assay_engine::{
-    chat::{ChatTemplate, Message},
+    chat::{apart, ChatTemplate, Message},
     convert, demo,
     generate::{generate, Generation, Request},
     hex::{parse_digest, Hex},
@@ -58,6 +58,9 @@ enum Command {
     },
     /// Turn a Hugging Face checkpoint or a GGUF file into a package.
     Convert(convert::Arguments),
+    /// Renders a chat for `generate --chat`, within limits that this process sets itself.
+    #[command(name = apart::ARGUMENT, hide = true)]
+    RenderChat,
 }
 
 #[derive(Debug, Args)]
@@ -138,6 +141,7 @@ impl Cli {
                 Ok(())
             }
             Command::Convert(arguments) => Ok(convert::run(&arguments)?),
+            Command::RenderChat => Ok(apart::serve(std::io::stdin().lock(), std::io::stdout().lock())?),
         }
     }
 }
@@ -232,7 +236,8 @@ impl Chat {
         }
         let system = self.system.map(|text| Message::new("system", text));
         let messages: Vec<Message> = system.into_iter().chain([Message::new("user", prompt)]).collect();
-        Ok(tokenizer.encode_rendered(&ChatTemplate::load(package)?.render(&messages)?)?)
+        Ok(tokenizer
+            .encode_rendered(&ChatTemplate::load(package)?.render_apart(&std::env::current_exe()?, &messages)?)?)
     }
 }
 

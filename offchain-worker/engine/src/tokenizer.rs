@@ -1,6 +1,12 @@
 //! Text to token ids and back.
 
+mod growth;
+
+use std::panic::AssertUnwindSafe;
+
 use assay_exact::hash::{Blake2b, Digest, Hasher};
+
+use growth::MOST_TOKEN_BYTES;
 
 use crate::{
     hex::Hex,
@@ -47,13 +53,37 @@ pub enum TokenizerError {
     },
 }
 
+/// Calls the library. It unwraps some of what it reads (a character map, for one) and of what follows from it later: bad input,
+/// which is an error here, and not a broken state.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let reason = match (panic.downcast_ref::<String>(), panic.downcast_ref::<&str>()) {
+            (Some(text), _) => text.as_str(),
+            (_, Some(text)) => text,
+            _ => "no reason given",
+        };
+        Err(format!("the tokenizers library fails on this file: {reason}").into())
+    })
+}
+
 /// A tokenizer without the truncation and the padding that its file may ask for: they serve batches in
 /// training, and would silently shorten a prompt, or add to it.
 pub(crate) fn plain(json: &[u8]) -> tokenizers::Result<tokenizers::Tokenizer> {
-    let mut tokenizer = tokenizers::Tokenizer::from_bytes(json)?;
-    tokenizer.with_truncation(None)?;
-    tokenizer.with_padding(None);
-    Ok(tokenizer)
+    // Also for the syntax, an error in which the library unwraps in some of the parts.
+    growth::check(json)?;
+    guarded(|| {
+        let mut tokenizer = tokenizers::Tokenizer::from_bytes(json)?;
+        tokenizer.with_truncation(None)?;
+        tokenizer.with_padding(None);
+        // A post-processor that names a token which it does not define fails on every text, so on none too.
+        tokenizer.encode_fast("", true)?;
+        match tokenizer.get_vocab(true).into_iter().find(|(token, _)| token.len() > MOST_TOKEN_BYTES) {
+            None => Ok(tokenizer),
+            Some((token, id)) => {
+                Err(format!("token {id} has {} bytes; at most {MOST_TOKEN_BYTES} are read", token.len()).into())
+            }
+        }
+    })
 }
 
 impl Tokenizer {
@@ -90,7 +120,8 @@ impl Tokenizer {
     }
 
     fn ids(&self, text: &str, special: bool) -> Result<Vec<u32>, TokenizerError> {
-        let encoding = self.inner.encode(text, special).map_err(|e| TokenizerError::Encode(e.to_string()))?;
+        let encoding =
+            guarded(|| self.inner.encode(text, special)).map_err(|e| TokenizerError::Encode(e.to_string()))?;
         let ids = encoding.get_ids().to_vec();
         match ids.iter().find(|id| **id >= self.vocab) {
             Some(id) => Err(TokenizerError::Vocabulary { id: *id, vocab: self.vocab }),
@@ -100,7 +131,7 @@ impl Tokenizer {
 
     /// The text of ids, without special ids.
     pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
-        self.inner.decode(ids, true).map_err(|e| TokenizerError::Decode(e.to_string()))
+        guarded(|| self.inner.decode(ids, true)).map_err(|e| TokenizerError::Decode(e.to_string()))
     }
 
     /// Decodes ids as they are generated.
@@ -156,6 +187,47 @@ impl TextStream<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The demo model's tokenizer after `change`, as the error of reading it.
+    fn error_after(change: impl FnOnce(&mut serde_json::Value)) -> String {
+        let package = crate::demo::package().unwrap();
+        let mut json: serde_json::Value = serde_json::from_slice(package.tokenizer_json().unwrap()).unwrap();
+        change(&mut json);
+        plain(&serde_json::to_vec(&json).unwrap()).map(drop).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn plain_of_a_damaged_character_map_is_an_error() {
+        for map in [serde_json::json!("AAAA"), serde_json::json!("?"), serde_json::json!(5)] {
+            let normalizer = serde_json::json!({"type": "Precompiled", "precompiled_charsmap": map});
+            let error = error_after(|json| json["normalizer"] = normalizer);
+            assert!(error.contains("normalizer: precompiled_charsmap"), "{error}");
+        }
+    }
+
+    #[test]
+    fn plain_of_a_template_with_an_undefined_token_is_an_error() {
+        let error = error_after(|json| {
+            json["post_processor"] = serde_json::json!({
+                "type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "gone", "type_id": 0}}],
+                "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+                "special_tokens": {},
+            });
+        });
+        assert!(!error.is_empty(), "{error}");
+    }
+
+    #[test]
+    fn plain_of_a_token_without_end_is_an_error() {
+        let error = error_after(|json| json["model"]["vocab"]["a".repeat(1025)] = serde_json::json!(9));
+        assert!(error.contains("token 9 has 1025 bytes"), "{error}");
+    }
+
+    #[test]
+    fn plain_of_a_syntax_error_in_the_decoder_is_an_error_with_its_place() {
+        let error = plain(br#"{"version": "1.0", "decoder": {"type": ]}"#).map(drop).unwrap_err().to_string();
+        assert!(error.contains("line 1 column 40"), "{error}");
+    }
 
     #[test]
     fn truncation_and_padding_of_the_file_are_ignored() {

@@ -4,11 +4,33 @@ use super::error::{ConvertError, Result};
 use serde_json::{Map, Value};
 use std::{
     collections::BTreeMap,
+    io::Read,
     path::{Path, PathBuf},
 };
 
-/// JSON files of a checkpoint beyond this size are refused before they are read.
-const MAX_JSON_BYTES: u64 = 64 << 20;
+/// Files of a checkpoint that are held as a whole: JSON and templates. Beyond this size they are refused before they are read;
+/// the largest public tokenizers have half of it.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// The bytes of a file that is not of weights.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let refuse = |bytes: u64| ConvertError::Io {
+        path: path.into(),
+        source: std::io::Error::other(format!("{bytes} bytes or more; at most {MAX_BYTES} are read")),
+    };
+    let file = std::fs::File::open(path).map_err(ConvertError::io(path))?;
+    let length = file.metadata().map_err(ConvertError::io(path))?.len();
+    if length > MAX_BYTES {
+        return Err(refuse(length));
+    }
+    // A device or a pipe has no length.
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(ConvertError::io(path))?;
+    match bytes.len() as u64 > MAX_BYTES {
+        true => Err(refuse(bytes.len() as u64)),
+        false => Ok(bytes),
+    }
+}
 
 /// A JSON object of a checkpoint folder (`config.json`, `generation_config.json`, an index), or an object nested in one.
 #[derive(Debug, Clone)]
@@ -23,14 +45,7 @@ pub struct ConfigFile {
 impl ConfigFile {
     /// Reads and parses the file. The top level must be an object.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::metadata(path).map_err(ConvertError::io(path))?.len();
-        if bytes > MAX_JSON_BYTES {
-            return Err(ConvertError::Io {
-                path: path.into(),
-                source: std::io::Error::other(format!("{bytes} bytes; at most {MAX_JSON_BYTES} are read")),
-            });
-        }
-        let text = std::fs::read(path).map_err(ConvertError::io(path))?;
+        let text = read(path)?;
         let value = serde_json::from_slice(&text).map_err(|source| ConvertError::Json { path: path.into(), source })?;
         match value {
             Value::Object(fields) => Ok(Self::in_memory(path, fields, BTreeMap::new())),

@@ -1,10 +1,13 @@
 //! The checkpoint's tokenizer and chat template, and windows of tokens for calibration and scoring.
 
 use super::{
-    config::ConfigFile,
+    config::{read, ConfigFile},
     error::{ConvertError, Result},
 };
-use crate::{chat::ChatTemplate, tokenizer::plain};
+use crate::{
+    chat::ChatTemplate,
+    tokenizer::{guarded, plain},
+};
 use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer;
 
@@ -19,7 +22,7 @@ pub struct SourceTokenizer {
 impl SourceTokenizer {
     /// Reads a `tokenizer.json` and checks that every id it can produce is below `vocab`.
     pub fn read(path: &Path, vocab: usize) -> Result<Self> {
-        let json = std::fs::read(path).map_err(ConvertError::io(path))?;
+        let json = read(path)?;
         Self::parse(path, json, vocab)
     }
 
@@ -36,9 +39,7 @@ impl SourceTokenizer {
     }
 
     pub(super) fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
-        let encoding = self
-            .tokenizer
-            .encode_fast(text, special)
+        let encoding = guarded(|| self.tokenizer.encode_fast(text, special))
             .map_err(|error| ConvertError::Tokenizer { path: self.path.clone(), problem: error.to_string() })?;
         Ok(encoding.get_ids().to_vec())
     }
@@ -87,7 +88,7 @@ pub fn chat_template(folder: &Path) -> Result<Vec<u8>> {
     let config = if config.exists() { Some(ConfigFile::read(&config)?) } else { None };
     let jinja = folder.join("chat_template.jinja");
     let (path, template) = if jinja.exists() {
-        let template = std::fs::read(&jinja).map_err(ConvertError::io(&jinja))?;
+        let template = read(&jinja)?;
         (jinja, template)
     } else {
         let Some(config) = &config else { return Ok(Vec::new()) };

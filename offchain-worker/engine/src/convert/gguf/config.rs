@@ -83,7 +83,7 @@ pub fn read(metadata: &Metadata<'_>, container: &Container, architecture: &Archi
                 origins.insert("num_local_experts".into(), architecture.key("expert_count"));
             }
         }
-        "gemma2" | "gemma3" => gemma(architecture, &mut fields),
+        "gemma2" | "gemma3" => gemma(metadata, architecture, &mut fields)?,
         _ => {
             fields.insert("hidden_act".into(), json!("silu"));
             // Known to qwen2 and qwen3 only as a switch that is off.
@@ -100,7 +100,7 @@ pub fn read(metadata: &Metadata<'_>, container: &Container, architecture: &Archi
 }
 
 /// What Gemma's files leave to the reader, as llama.cpp's model code fills it in.
-fn gemma(architecture: &Architecture, fields: &mut Map<String, Value>) {
+fn gemma(metadata: &Metadata<'_>, architecture: &Architecture, fields: &mut Map<String, Value>) -> Result<()> {
     fields.insert("hidden_act".into(), json!("gelu_pytorch_tanh"));
     fields.insert("hidden_activation".into(), json!("gelu_pytorch_tanh"));
     let size = |field: &str| fields.get(field).and_then(Value::as_u64);
@@ -113,11 +113,23 @@ fn gemma(architecture: &Architecture, fields: &mut Map<String, Value>) {
     if let Some(scalar) = scalar {
         fields.insert("query_pre_attn_scalar".into(), json!(scalar));
     }
-    if architecture.name == "gemma3" {
+    let mut default = |field: &str, value: Value| {
+        fields.entry(field).or_insert(value);
+    };
+    if architecture.name == "gemma2" {
+        // The first files of Gemma 2 lack these.
+        default("sliding_window", json!(4096));
+        default("attn_logit_softcapping", json!(50.));
+        default("final_logit_softcapping", json!(30.));
+    } else {
         // Five layers with a window, one without.
-        fields.insert("sliding_window_pattern".into(), json!(6));
-        fields.entry("rope_local_base_freq").or_insert(json!(10_000.));
+        default("sliding_window_pattern", json!(6));
+        default("rope_local_base_freq", json!(10_000.));
+        if !fields.contains_key("sliding_window") {
+            return Err(metadata.problem(&architecture.key("attention.sliding_window"), "missing"));
+        }
     }
+    Ok(())
 }
 
 fn eos(metadata: &Metadata<'_>) -> Result<Value> {

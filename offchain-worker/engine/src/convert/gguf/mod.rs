@@ -29,6 +29,7 @@ use super::{
     config::ConfigFile,
     error::{ConvertError, Result},
 };
+use crate::chat::ChatTemplate;
 use architecture::Architecture;
 use metadata::Metadata;
 use reader::Container;
@@ -72,10 +73,14 @@ impl Gguf {
         tokenizer::json(&Metadata::new(&self.container))
     }
 
-    /// The chat template; empty if there is none.
+    /// The chat template, which parses; empty if there is none.
     pub fn chat_template(&self) -> Result<Vec<u8>> {
-        let template = Metadata::new(&self.container).text("tokenizer.chat_template")?;
-        Ok(template.unwrap_or_default().as_bytes().to_vec())
+        let (metadata, key) = (Metadata::new(&self.container), "tokenizer.chat_template");
+        let template = metadata.text(key)?.unwrap_or_default().as_bytes();
+        match ChatTemplate::parse(template) {
+            Ok(_) => Ok(template.to_vec()),
+            Err(error) => Err(metadata.problem(key, error.to_string())),
+        }
     }
 }
 

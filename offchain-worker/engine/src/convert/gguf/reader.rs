@@ -355,6 +355,8 @@ fn type_name(id: u32) -> String {
         34 => "TQ1_0",
         35 => "TQ2_0",
         39 => "MXFP4",
+        40 => "NVFP4",
+        41 => "Q1_0",
         _ => return format!("the unknown type {id}"),
     };
     name.into()

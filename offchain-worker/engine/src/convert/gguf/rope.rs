@@ -23,20 +23,27 @@ pub fn scaling(
     if container.tensors().contains_key(FACTORS) {
         return llama3(metadata, container, fields).map(Some);
     }
-    let (kind, factor) = (architecture.key("rope.scaling.type"), architecture.key("rope.scaling.factor"));
-    match metadata.text(&kind)? {
-        None | Some("none") => Ok(None),
-        Some(name) => {
-            let mut scaling = json!({ "rope_type": name });
-            if let Some(factor) = metadata.float(&factor)? {
-                scaling["factor"] = factor.into();
-            }
-            if let Some(context) = metadata.unsigned(&architecture.key("rope.scaling.original_context_length"))? {
-                scaling["original_max_position_embeddings"] = context.into();
-            }
-            Ok(Some(scaling))
+    let key = |key: &str| architecture.key(&format!("rope.scaling.{key}"));
+    let name = match metadata.text(&key("type"))? {
+        None | Some("none") => return Ok(None),
+        Some(name) => name,
+    };
+    // llama.cpp multiplies YaRN's own factor by these, Hugging Face's field replaces it.
+    for factor in ["attn_factor", "yarn_attn_factor"].map(key) {
+        if metadata.float(&factor)?.is_some_and(|value| value != 1.) {
+            return Err(metadata.problem(&factor, "a factor on the scores is not supported"));
         }
     }
+    let mut scaling = json!({ "rope_type": name });
+    for (field, stored) in [("factor", "factor"), ("beta_fast", "yarn_beta_fast"), ("beta_slow", "yarn_beta_slow")] {
+        if let Some(value) = metadata.float(&key(stored))? {
+            scaling[field] = value.into();
+        }
+    }
+    if let Some(context) = metadata.unsigned(&key("original_context_length"))? {
+        scaling["original_max_position_embeddings"] = context.into();
+    }
+    Ok(Some(scaling))
 }
 
 /// Llama 3's parameters are not in the file, only the factors that they gave. The largest of these is the divisor; the rest is

@@ -130,11 +130,38 @@ fn config_of_models_with_experts_names_their_class_and_sizes() {
 fn config_of_the_largest_gemmas_scales_queries_by_the_width_per_head() {
     for (name, layers) in [("gemma2", 46), ("gemma3", 62)] {
         let mut file = file(name);
+        file.set(&format!("{name}.attention.sliding_window"), Value::U32(32));
         file.set(&format!("{name}.block_count"), Value::U32(layers));
         file.set(&format!("{name}.embedding_length"), Value::U32(24));
         let config = opened(&file).1.config().unwrap();
         assert_eq!(config.get("query_pre_attn_scalar"), Some(&json!(12)));
     }
+}
+
+#[test]
+fn config_of_gemma_without_optional_keys_has_the_defaults_of_its_first_files() {
+    let config = config(&file("gemma2"));
+    assert_eq!(config["sliding_window"], 4096);
+    assert_eq!((&config["attn_logit_softcapping"], &config["final_logit_softcapping"]), (&json!(50.), &json!(30.)));
+    let error = opened(&file("gemma3")).1.config().unwrap_err().to_string();
+    assert!(error.contains("`gemma3.attention.sliding_window`: missing"), "{error}");
+}
+
+#[test]
+fn config_of_yarn_has_its_parameters_and_no_other_factor_on_scores() {
+    let mut file = file("qwen2");
+    file.set("qwen2.rope.scaling.type", Value::Text("yarn".into()));
+    file.set("qwen2.rope.scaling.factor", Value::F32(4.));
+    file.set("qwen2.rope.scaling.original_context_length", Value::U32(32));
+    file.set("qwen2.rope.scaling.yarn_beta_fast", Value::F32(16.));
+    file.set("qwen2.rope.scaling.attn_factor", Value::F32(1.));
+    assert_eq!(
+        config(&file)["rope_scaling"],
+        json!({"rope_type": "yarn", "factor": 4., "beta_fast": 16., "original_max_position_embeddings": 32})
+    );
+    file.set("qwen2.rope.scaling.attn_factor", Value::F32(0.5));
+    let error = opened(&file).1.config().unwrap_err().to_string();
+    assert!(error.contains("`qwen2.rope.scaling.attn_factor`"), "{error}");
 }
 
 /// Values of every entry, by name.

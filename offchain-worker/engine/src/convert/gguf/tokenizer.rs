@@ -29,6 +29,10 @@ struct Vocabulary<'a> {
 
 /// The tokenizer as JSON.
 pub fn json(metadata: &Metadata<'_>) -> Result<Vec<u8>> {
+    // Some writers keep the original.
+    if let Some(json) = metadata.text("tokenizer.huggingface.json")? {
+        return Ok(json.as_bytes().to_vec());
+    }
     let kind = metadata
         .text("tokenizer.ggml.model")?
         .ok_or_else(|| metadata.tokenizer_problem("there is no tokenizer.ggml.model"))?;

@@ -273,3 +273,14 @@ fn tokenizer_of_sentence_pieces_merges_by_score() {
     assert_eq!(tokenizer.encode("ab a", true).unwrap().get_ids(), [8, 10]);
     assert_eq!(tokenizer.decode(&[8, 10], true).unwrap(), "ab a");
 }
+
+#[test]
+fn tokenizer_that_the_file_carries_whole_is_taken_as_it_is() {
+    let fixture = Fixture::new();
+    let mut file = file_of(&fixture, Type::F32);
+    let original = fixture.tokenizer.to_string();
+    file.set("tokenizer.huggingface.json", Value::Text(original.clone()));
+    fixture.write_file("model.gguf", file.bytes());
+    let source = Source::open(&path(&fixture)).unwrap();
+    assert_eq!(source.tokenizer().json, original.as_bytes());
+}
