@@ -26,7 +26,7 @@ CARGO = . "$(ASSAY_CACHE)/env"; cargo
 
 step = @printf '\n==> %s\n' "$(1)"
 
-.PHONY: help setup build test network twin lint specs demo bench bench-engine weights
+.PHONY: help setup build test network fuzz twin lint specs demo bench bench-engine weights
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,11 @@ network: setup ## Run the multi-node tests alone, faulty peers included (one of 
 	@$(CARGO) build --locked $(UNDER_TEST)
 	$(call step,Multi-node tests)
 	@zombienet/run.sh "$(BIN)/assay-node" $(addprefix zombienet/,$(addsuffix .zndsl,$(SCENARIO)))
+
+fuzz: setup ## Feed a million damaged inputs to what reads files from elsewhere (another number: INPUTS=100000, others: SEED=2)
+	$(call step,Fuzz (about 2 minutes on two idle cores))
+	@export ASSAY_FUZZ_INPUTS=$(or $(INPUTS),1000000) ASSAY_FUZZ_SEED=$(or $(SEED),1) RUST_BACKTRACE=0; $(CARGO) test --locked \
+		--workspace --test fuzz --profile $(PROFILE) --features assay-node/faults -- --nocapture
 
 twin: setup ## Run the Python twin of docs/exact.md, and compare it with the engine bit for bit
 	$(call step,Build for tests)

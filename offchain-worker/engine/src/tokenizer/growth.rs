@@ -86,17 +86,22 @@ fn bytes(text: &Value) -> u64 {
     text.as_str().map_or(0, |text| text.len() as u64)
 }
 
-/// The number of pieces that a template makes of a text.
+/// The number of pieces that a template makes of a text. Its special tokens must be defined: the library panics where one is
+/// not.
 fn pieces(part: &Value, name: &str) -> Result<u64, String> {
     let mut most = 1;
-    for list in ["single", "pair"] {
-        let pieces = part[list].as_array().map_or(0, Vec::len);
-        if pieces > MOST_PIECES {
-            return Err(format!("{name}: {list} has {pieces} pieces; at most {MOST_PIECES} are read"));
-        }
-        most = most.max(pieces);
-    }
     let tokens = part["special_tokens"].as_object();
+    for list in ["single", "pair"] {
+        let pieces = part[list].as_array().map_or(&[][..], Vec::as_slice);
+        if pieces.len() > MOST_PIECES {
+            return Err(format!("{name}: {list} has {} pieces; at most {MOST_PIECES} are read", pieces.len()));
+        }
+        most = most.max(pieces.len());
+        let mut special = pieces.iter().filter_map(|piece| piece["SpecialToken"]["id"].as_str());
+        if let Some(token) = special.find(|token| tokens.is_none_or(|tokens| !tokens.contains_key(*token))) {
+            return Err(format!("{name}: {list} names the special token {token:?}, which it does not define"));
+        }
+    }
     for (token, ids) in tokens.into_iter().flatten().filter_map(|(name, token)| Some((name, token["ids"].as_array()?)))
     {
         if ids.len() > MOST_PIECES {
