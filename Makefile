@@ -16,7 +16,7 @@ SELECTION := --workspace --bins --tests --profile $(PROFILE)
 UNDER_TEST := $(SELECTION) --features assay-node/faults
 # The interpreter that Debian's numpy belongs to.
 PYTHON ?= /usr/bin/python3
-# The encoder on real weights, fetched for its test (84 MB). `MINILM=skip` leaves that test out, and says so.
+# The encoder on real weights, fetched for its tests (84 MB). `MINILM=skip` leaves these out, and says so.
 export MINILM ?= fetch
 # llama.cpp, to which the engine is compared, is built from its source. `LLAMA_CPP=skip` leaves it out, and says so.
 LLAMA_CPP ?= build
@@ -69,8 +69,14 @@ fuzz: setup ## Feed a million damaged inputs to what reads files from elsewhere 
 twin: setup ## Run the Python twin of docs/exact.md, and compare it with the engine bit for bit
 	$(call step,Build for tests)
 	@$(CARGO) build --locked $(UNDER_TEST)
+ifeq ($(MINILM),skip)
+	$(call step,Twin (MINILM=skip: without the encoder on real weights))
+	@unset ASSAY_MINILM; ASSAY_ENGINE="$(BIN)/assay-engine" PYTHONDONTWRITEBYTECODE=1 "$(PYTHON)" twin/check.py
+else
 	$(call step,Twin)
-	@ASSAY_ENGINE="$(BIN)/assay-engine" PYTHONDONTWRITEBYTECODE=1 "$(PYTHON)" twin/check.py
+	@ASSAY_MINILM="$$(scripts/minilm.sh)"; export ASSAY_MINILM; \
+		ASSAY_ENGINE="$(BIN)/assay-engine" PYTHONDONTWRITEBYTECODE=1 "$(PYTHON)" twin/check.py
+endif
 
 lint: setup ## Check the format and the lints
 	$(call step,Format)

@@ -212,6 +212,10 @@ class Checkpoint:
     name: str
     family: str
     sizes: Sizes = Sizes()
+    # Fields of config.json beside the family's.
+    config: dict[str, Any] = field(default_factory=dict)
+    # Of an encoder: the first position instead of the mean of all.
+    first: bool = False
 
 
 CHECKPOINTS = [
@@ -226,15 +230,20 @@ CHECKPOINTS = [
     *(Checkpoint(family, family) for family in FAMILIES if family not in ("llama", "gemma2", "gemma3", "bert")),
     Checkpoint("gemma2", "gemma2", Sizes(tied=True)),
     Checkpoint("gemma3", "gemma3", Sizes(tied=True)),
-    Checkpoint("bert", "bert", Sizes(hidden=56, heads=4, kv_heads=4, head_dim=14)),
-]
+    Checkpoint("bert", "bert", Sizes(hidden=56, heads=4)),
+    Checkpoint(
+        "bert_first", "bert", Sizes(hidden=54, layers=1, heads=3, inner=131, context=21),
+        {"hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-5, "type_vocab_size": 2}, first=True,
+    ),
+    Checkpoint("bert_silu", "bert", Sizes(hidden=6, layers=5, heads=1, inner=3, vocab=5), {"hidden_act": "silu"}),
+]  # fmt: skip
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> None:
     """Makes the checkpoint in a new folder, and `calibration.txt` beside it."""
     family, sizes = FAMILIES[checkpoint.family], checkpoint.sizes
     rng = np.random.default_rng(list(checkpoint.name.encode()))
-    config = common_config(sizes) | family.config
+    config = common_config(sizes) | family.config | checkpoint.config
     if family.encoder:
         config = {name: value for name, value in config.items() if name not in _DECODERS_ONLY}
     config |= {"architectures": [family.architecture], "model_type": family.model_type}
@@ -245,8 +254,17 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
     write_safetensors(
         folder / "model.safetensors", {name: _values(name, shape, rng) for name, shape in family.tensors(sizes)}
     )
-    words = rng.integers(0, sizes.vocab, 4 * sizes.context)
-    (folder / "calibration.txt").write_text(" ".join(f"t{word}" for word in words))
+    words = [f"t{word}" for word in rng.integers(0, sizes.vocab, 4 * sizes.context)]
+    text = " ".join(words)
+    if family.encoder:
+        # As sentence-transformers has it; an encoder reads paragraphs.
+        pooling = {"pooling_mode_cls_token": checkpoint.first, "pooling_mode_mean_tokens": not checkpoint.first}
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling" / "config.json").write_text(
+            json.dumps({"word_embedding_dimension": sizes.hidden, **pooling})
+        )
+        text = "\n\n".join(" ".join(words[i : i + 9]) for i in range(0, len(words), 9))
+    (folder / "calibration.txt").write_text(text)
 
 
 def _values(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

@@ -53,6 +53,19 @@ class Case:
 
 CAP = {"c_l": 4473924, "sigma_l": 26, "cap_l": 30 << 16}
 
+# Flags that an encoder may have, each alone.
+ENCODER_FLAGS = (
+    Flag.LAYER_NORM, Flag.UNGATED, Flag.BIAS_QKV, Flag.BIAS_O, Flag.BIAS_MLP, Flag.QK_NORM, Flag.SCORE_CAP,
+    Flag.POSITIONS, Flag.EMBEDDING_NORM,
+)  # fmt: skip
+
+
+def _encoder(name: str, header: dict[str, Any], flags: Flag = Flag(0), wild: bool = False) -> list[Case]:
+    """The same encoder with both poolings."""
+    pools = (("mean", Pool.MEAN), ("first", Pool.FIRST))
+    return [Case(f"{name}_{pool}", {**ENCODER, **header, "pool": p}, flags, wild=wild) for pool, p in pools]
+
+
 CASES = [
     Case("plain"),
     Case("shared_head", flags=Flag.SHARED_HEAD),
@@ -99,16 +112,62 @@ CASES = [
     Case("wild_post_ungated", {"placement": Placement.POST}, Flag.UNGATED | BIASES, wild=True),
     Case("wild_experts", {"experts": 5, "experts_per_token": 3}, Flag.BIAS_MLP, wild=True),
     Case("wild_cap", {"c_l": (1 << 23) - 1, "sigma_l": 9, "cap_l": (1 << 23) - 1}, Flag.FINAL_CAP, wild=True),
-    Case("encoder_mean", ENCODER),
-    Case("encoder_first", {**ENCODER, "pool": Pool.FIRST}),
-    Case("encoder_without_final_norm", {**ENCODER, "flags": 0}),
+    *_encoder("encoder", {}),
+    *_encoder("encoder_without_final_norm", {"flags": 0}),
+    *(
+        Case(f"encoder_{flag.name.lower()}", {**ENCODER, "pool": (Pool.MEAN, Pool.FIRST)[i % 2]}, flag)
+        for i, flag in enumerate(ENCODER_FLAGS)
+    ),
     Case(
         "bert_like",
         {**ENCODER, "flags": 0, "placement": Placement.POST, "activation": Activation.G, "rot": 0, "rope_tables": 0},
         BIASES | Flag.LAYER_NORM | Flag.UNGATED | Flag.POSITIONS | Flag.EMBEDDING_NORM,
     ),
+    Case("encoder_sandwich", {**ENCODER, "placement": Placement.SANDWICH, "activation": Activation.GT}),
+    Case("encoder_two_rope_tables", {**ENCODER, "rope_tables": 2, "rot": 2}, rope=(1, -1, 0)),
     Case("encoder_experts", {**ENCODER, "experts": 4, "experts_per_token": 2}, Flag.QK_NORM | Flag.SCORE_CAP),
-    Case("wild_encoder", {**ENCODER, "pool": Pool.FIRST}, BIASES | Flag.LAYER_NORM, wild=True),
+    *_encoder(
+        "encoder_one_of_everything",
+        {
+            "vocab": 1, "context": 1, "d": 1, "layers": 1, "n_q": 1, "n_kv": 1, "head_dim": 2, "rot": 0,
+            "rope_tables": 0, "f": 1,
+        },
+    ),
+    *_encoder(
+        "encoder_one_layer",
+        {"d": 23, "layers": 1, "n_q": 3, "n_kv": 1, "head_dim": 8, "rot": 6, "f": 41, "context": 19},
+        BIASES | Flag.LAYER_NORM,
+    ),
+    *_encoder(
+        "encoder_heads_that_do_not_divide",
+        {"d": 65, "layers": 4, "n_q": 10, "n_kv": 5, "head_dim": 14, "rot": 4, "f": 129, "context": 33},
+        Flag.UNGATED | Flag.BIAS_QKV,
+    ),
+    *_encoder(
+        "encoder_wide",
+        {"d": 130, "layers": 2, "n_q": 6, "n_kv": 3, "head_dim": 34, "rot": 30, "f": 257, "placement": Placement.POST},
+        Flag.LAYER_NORM | Flag.EMBEDDING_NORM,
+    ),
+    *_encoder("encoder_long", {"layers": 2, "context": 403}, Flag.POSITIONS | Flag.LAYER_NORM),
+    *_encoder(
+        "encoder_everything",
+        {"placement": Placement.SANDWICH, "experts": 4, "experts_per_token": 3, "rope_tables": 2, "rot": 4},
+        BIASES | Flag.LAYER_NORM | Flag.QK_NORM | Flag.SCORE_CAP | Flag.POSITIONS | Flag.EMBEDDING_NORM
+        | Flag.ROUTER_OVER_ALL,
+    ),
+    *_encoder("wild_encoder", {}, BIASES | Flag.LAYER_NORM, wild=True),
+    *_encoder(
+        "wild_encoder_post",
+        {"placement": Placement.POST, "flags": 0},
+        BIASES | Flag.UNGATED | Flag.POSITIONS | Flag.EMBEDDING_NORM | Flag.LAYER_NORM,
+        wild=True,
+    ),
+    *_encoder(
+        "wild_encoder_sandwich",
+        {"placement": Placement.SANDWICH, "experts": 3, "experts_per_token": 2},
+        BIASES | Flag.QK_NORM | Flag.SCORE_CAP | Flag.ROUTER_OVER_ALL,
+        wild=True,
+    ),
 ]  # fmt: skip
 
 

@@ -2,10 +2,11 @@
 
 - the demo model,
 - random packages with every flag of the specification,
-- random checkpoints of every family, converted by the engine.
+- random checkpoints of every family, converted by the engine,
+- all-MiniLM-L6-v2, if `ASSAY_MINILM` names its folder.
 
-`ASSAY_ENGINE` names the engine's binary. What that engine refuses as a kind or a family that it does not know is
-skipped, with its own words as the reason; anything else that it refuses is a failure.
+`ASSAY_ENGINE` names the engine's binary. What that engine refuses as a family that it does not know is skipped, with
+its own words as the reason; anything else that it refuses is a failure.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ from .packages import Word
 ENGINE = os.environ.get("ASSAY_ENGINE", "")
 DEMO = Path(__file__).parents[2] / "models" / "demo" / "demo.assaypk"
 
-UNSUPPORTED = re.compile(
-    r"field `architectures`: \S+ is not supported|unrecognized subcommand 'embed'|this engine does not run encoders"
-)
+MINILM = os.environ.get("ASSAY_MINILM", "")
+
+UNSUPPORTED = re.compile(r"field `architectures`: \S+ is not supported")
 SEED = bytes(range(100, 132))
 SAMPLINGS = (
     Sampling(),
@@ -56,9 +57,8 @@ def engine(*arguments: str) -> str:
     return done.stdout
 
 
-@unittest.skipUnless(ENGINE, "ASSAY_ENGINE does not name an engine")
-class Engine(unittest.TestCase):
-    """Twin and engine; one test for each package, added below."""
+class Comparison(unittest.TestCase):
+    """Twin and engine over one package."""
 
     maxDiff = None
 
@@ -70,8 +70,6 @@ class Engine(unittest.TestCase):
             package = Package(path)
             package.verify()
             layers = package.header.layers
-            if not package.header.decoder:
-                engine("embed", "--help")
             for run in runs(package, longest):
                 stages = min(run.stages, layers)
                 with self.subTest(ids=run.ids, stages=stages, sampling=run.sampling):
@@ -105,12 +103,19 @@ class Engine(unittest.TestCase):
 
     def _embed(self, package: Package, path: Path, run: Run, stages: int) -> None:
         printed = engine(
-            "embed", "--package", str(path), "--ids", ",".join(map(str, run.ids)), "--stages", str(stages), "--json"
+            "embed", "--package", str(path), "--ids", ",".join(map(str, run.ids)), "--stages", str(stages),
+            "--backend", run.backend, "--json",
         )  # fmt: skip
         theirs = json.loads(printed)
         ours = embed_text(package, run.ids, even_spans(package.header.layers, stages))
+        self.assertEqual(theirs["model_root"], package.model_root.hex())
         self.assertEqual(theirs["embedding"], ours.values.tolist())
         self.assertEqual(theirs["stages"], [stage_json(stage) for stage in ours.stages])
+
+
+@unittest.skipUnless(ENGINE, "ASSAY_ENGINE does not name an engine")
+class Engine(Comparison):
+    """One test for each package, added below."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +123,9 @@ class Run:
     """One text. `decode`: the twin goes position by position too."""
 
     ids: list[int]
-    max_new: int
-    sampling: Sampling
-    stages: int
+    max_new: int = 0
+    sampling: Sampling = Sampling()
+    stages: int = 1
     decode: bool = False
     backend: str = "auto"
 
@@ -130,14 +135,21 @@ def runs(package: Package, longest: int) -> list[Run]:
     context allows, but for `longest`."""
     vocab = package.header.vocab
     room = min(longest, package.header.context)
-    lengths = ((1, min(9, room - 1)), (min(5, room - 1), min(13, room - 5)), (room - 1, 1), (min(17, room - 1), 0))
-    found = []
-    for i, (prompt, new) in enumerate(lengths):
-        ids = [(7 + 31 * i + 13 * j * j) % vocab for j in range(prompt)]
-        found.append(
-            Run(ids, new or room - prompt, SAMPLINGS[i], i + 1, decode=i == 0, backend="scalar" if i == 1 else "auto")
-        )
-    return found
+
+    def ids(i: int, length: int) -> list[int]:
+        return [(7 + 31 * i + 13 * j * j) % vocab for j in range(length)]
+
+    def backend(i: int) -> str:
+        return "scalar" if i == 1 else "auto"
+
+    if not package.header.decoder:
+        lengths = (1, min(5, room), min(17, room), room)
+        return [Run(ids(i, n), stages=i + 1, backend=backend(i)) for i, n in enumerate(lengths)]
+    parts = ((1, min(9, room - 1)), (min(5, room - 1), min(13, room - 5)), (room - 1, 1), (min(17, room - 1), 0))
+    return [
+        Run(ids(i, prompt), new or room - prompt, SAMPLINGS[i], i + 1, decode=i == 0, backend=backend(i))
+        for i, (prompt, new) in enumerate(parts)
+    ]
 
 
 # One number each beyond its limit: (package, words). A layer's parts are statics, n1, q, ..
@@ -222,11 +234,28 @@ class Refusal(unittest.TestCase):
                     packages.write(cases[base], path, word)
                     with self.assertRaises(TwinError):
                         open_all(path)
-                    ran = subprocess.run(
-                        [ENGINE, "generate", "--package", str(path), "--ids", "0", "--max-new-tokens", "1", "--json"],
-                        capture_output=True, text=True, timeout=60,
-                    )  # fmt: skip
-                    self.assertEqual((ran.returncode, ran.stdout), (1, ""), ran.stderr)
+                    self.refused(path, cases[base], "0")
+
+    def test_text_that_an_encoder_cannot_take_is_refused_by_both(self) -> None:
+        cases = {case.name: case for case in packages.CASES}
+        for base in ("bert_like", "encoder_one_of_everything_first", "encoder_long_mean"):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, "package")
+                header = packages.write(cases[base], path)
+                for ids in ([0] * (header.context + 1), [header.vocab]):
+                    with self.subTest(package=base, ids=len(ids)):
+                        with self.assertRaises(TwinError):
+                            embed_text(Package(path), ids, [(0, header.layers)])
+                        self.refused(path, cases[base], ",".join(map(str, ids)))
+
+    def refused(self, path: Path, case: packages.Case, ids: str) -> None:
+        """The engine ends with an error, and prints nothing."""
+        command = ["embed"] if "pool" in case.header else ["generate", "--max-new-tokens", "1"]
+        ran = subprocess.run(
+            [ENGINE, *command, "--package", str(path), "--ids", ids, "--json"],
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        self.assertEqual((ran.returncode, ran.stdout), (1, ""), ran.stderr)
 
 
 def _package(case: packages.Case) -> Callable[[Path], Path]:
@@ -254,8 +283,32 @@ def _add(name: str, make: Callable[[Path], Path], longest: int) -> None:
     setattr(Engine, f"test_{name}", test)
 
 
+# Three short texts, as its tokenizer writes them: a query, a sentence, and a passage.
+MINILM_TEXTS = (
+    [101, 3046, 2009, 102],
+    [101, 1037, 14704, 2003, 1037, 3193, 2046, 2019, 9140, 1012, 102],
+    [101, *((1996 + 977 * i) % 28000 + 1000 for i in range(60)), 102],
+)
+
+
+@unittest.skipUnless(ENGINE and MINILM, "ASSAY_ENGINE and ASSAY_MINILM do not name an engine and a model")
+class MiniLm(Comparison):
+    """An encoder with trained weights."""
+
+    def test_minilm(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "minilm")
+            engine("convert", MINILM, str(path))
+            package = Package(path)
+            package.verify()
+            for ids, stages in zip(MINILM_TEXTS, (1, 2, 6)):
+                with self.subTest(ids=len(ids), stages=stages):
+                    self._embed(package, path, Run(ids), stages)
+
+
 _add("demo", lambda _: DEMO, 96)
 for _case in packages.CASES:
-    _add(f"package_{_case.name}", _package(_case), 64)
+    # An encoder's longest text is its context.
+    _add(f"package_{_case.name}", _package(_case), 500 if "pool" in _case.header else 64)
 for _one in checkpoints.CHECKPOINTS:
     _add(f"checkpoint_{_one.name}", _checkpoint(_one), 64)

@@ -28,7 +28,7 @@ class Models(unittest.TestCase):
             if package.header.decoder:
                 self._decoder(package, ids)
             else:
-                self._encoder(package, ids * 4)
+                self._encoder(package, (ids * 4)[: package.header.context])
 
     def _decoder(self, package: Package, ids: list[int]) -> None:
         header = package.header

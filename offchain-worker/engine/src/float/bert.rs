@@ -1,8 +1,12 @@
-//! BERT encoder, f32, one text at a time. [Devlin et al. 2018](https://arxiv.org/abs/1810.04805).
+//! BERT encoder, f32. [Devlin et al. 2018](https://arxiv.org/abs/1810.04805).
 
 use super::observe::{Observer, Site};
 use candle_core::{Device, IndexOp, Result, Tensor};
 use candle_nn::{linear, ops, Activation, LayerNorm, Linear, Module, VarBuilder};
+
+/// Tokens of several texts that go through the linears together, about: a short text alone would leave them waiting for
+/// their weights.
+const TOGETHER: usize = 1024;
 
 /// Shape of the model, and how its tensors are named.
 #[derive(Debug, Clone)]
@@ -87,20 +91,26 @@ impl SelfAttention {
         })
     }
 
-    /// `x`: `[T, d]`
-    fn forward(&self, layer: usize, x: &Tensor, observer: &mut dyn Observer) -> Result<Tensor> {
-        let (t, d) = x.dims2()?;
+    /// `x`: `[T, d]` of texts of these `lengths`, one after another; each attends to itself.
+    fn forward(&self, layer: usize, x: &Tensor, lengths: &[usize], observer: &mut dyn Observer) -> Result<Tensor> {
+        let d = x.dim(1)?;
         let size = d / self.heads;
-        let split = |y: Tensor| y.reshape((t, self.heads, size))?.transpose(0, 1)?.contiguous();
-        let q = split(self.query.forward(x)?)?;
-        let k = split(self.key.forward(x)?)?;
-        let v = split(self.value.forward(x)?)?;
-        observer.observe(layer, Site::Query, &q)?;
-        observer.observe(layer, Site::Key, &k)?;
-        observer.observe(layer, Site::Value, &v)?;
-        let scores = (q.matmul(&k.t()?)? / (size as f64).sqrt())?;
-        let y = ops::softmax_last_dim(&scores)?.matmul(&v)?;
-        self.output.forward(&y.transpose(0, 1)?.reshape((t, d))?)
+        let (q, k, v) = (self.query.forward(x)?, self.key.forward(x)?, self.value.forward(x)?);
+        let mut start = 0;
+        let mut outputs = Vec::with_capacity(lengths.len());
+        for &t in lengths {
+            let split =
+                |y: &Tensor| y.narrow(0, start, t)?.reshape((t, self.heads, size))?.transpose(0, 1)?.contiguous();
+            let (q, k, v) = (split(&q)?, split(&k)?, split(&v)?);
+            observer.observe(layer, Site::Query, &q)?;
+            observer.observe(layer, Site::Key, &k)?;
+            observer.observe(layer, Site::Value, &v)?;
+            let scores = (q.matmul(&k.t()?)? / (size as f64).sqrt())?;
+            let y = ops::softmax_last_dim(&scores)?.matmul(&v)?;
+            outputs.push(y.transpose(0, 1)?.reshape((t, d))?);
+            start += t;
+        }
+        self.output.forward(&Tensor::cat(&outputs, 0)?)
     }
 }
 
@@ -128,8 +138,8 @@ impl EncoderLayer {
         })
     }
 
-    fn forward(&self, layer: usize, h: &Tensor, observer: &mut dyn Observer) -> Result<Tensor> {
-        let y = self.attention.forward(layer, h, observer)?;
+    fn forward(&self, layer: usize, h: &Tensor, lengths: &[usize], observer: &mut dyn Observer) -> Result<Tensor> {
+        let y = self.attention.forward(layer, h, lengths, observer)?;
         let h = self.add(layer, Site::AttentionOutput, h, y, &self.attention_norm, observer)?;
         let up = self.up.forward(&h)?;
         observer.observe(layer, Site::Up, &up)?;
@@ -179,20 +189,60 @@ impl<'a> Bert<'a> {
             candle_core::bail!("texts must hold 1..={} tokens, one holds {longest}", cfg.positions);
         }
         let embeddings = Embeddings::load(vb.pp("embeddings"), cfg)?;
-        let mut rows = texts.iter().map(|ids| embeddings.forward(ids, observer)).collect::<Result<Vec<_>>>()?;
+        let mut groups = Vec::new();
+        for texts in together(texts) {
+            let rows = texts.iter().map(|ids| embeddings.forward(ids, observer)).collect::<Result<Vec<_>>>()?;
+            let lengths: Vec<usize> = texts.iter().map(Vec::len).collect();
+            groups.push((Tensor::cat(&rows, 0)?, lengths));
+        }
         drop(embeddings);
         for layer in 0..cfg.layers {
             let block = EncoderLayer::load(vb.pp("encoder").pp("layer").pp(layer), cfg)?;
-            for h in &mut rows {
-                *h = block.forward(layer, h, observer)?;
+            for (h, lengths) in &mut groups {
+                *h = block.forward(layer, h, lengths, observer)?;
             }
         }
-        rows.iter()
-            .map(|h| {
-                let pooled = if cfg.first { h.i(0)? } else { h.mean(0)? };
+        let mut vectors = Vec::with_capacity(texts.len());
+        for (h, lengths) in &groups {
+            let mut start = 0;
+            for t in lengths {
+                let rows = h.narrow(0, start, *t)?;
+                let pooled = if cfg.first { rows.i(0)? } else { rows.mean(0)? };
                 let length = pooled.sqr()?.sum_all()?.sqrt()?;
-                pooled.broadcast_div(&length)?.to_vec1::<f32>()
-            })
-            .collect()
+                vectors.push(pooled.broadcast_div(&length)?.to_vec1::<f32>()?);
+                start += t;
+            }
+        }
+        Ok(vectors)
+    }
+}
+
+/// The texts in runs of about [`TOGETHER`] tokens, in order.
+fn together(texts: &[Vec<u32>]) -> impl Iterator<Item = &[Vec<u32>]> {
+    let mut rest = texts;
+    std::iter::from_fn(move || {
+        let mut tokens = 0;
+        let fitting = rest.iter().take_while(|ids| {
+            tokens += ids.len();
+            tokens <= TOGETHER
+        });
+        // One text at least, however long.
+        let count = fitting.count().max(1).min(rest.len());
+        let (run, more) = rest.split_at(count);
+        rest = more;
+        (!run.is_empty()).then_some(run)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn together_gives_every_text_once_and_long_ones_alone() {
+        let texts: Vec<Vec<u32>> = [1000, 24, 1, 5000, 1024, 3].map(|n| vec![0; n]).into();
+        let runs: Vec<usize> = together(&texts).map(<[_]>::len).collect();
+        assert_eq!(runs, [2, 1, 1, 1, 1]);
+        assert_eq!(together(&[]).count(), 0);
     }
 }

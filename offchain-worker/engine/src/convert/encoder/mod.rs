@@ -62,6 +62,7 @@ pub fn convert(
     progress("checking weights");
     source.check_weights()?;
     let texts = source.calibration_texts(calibration)?;
+    let rounding = source.rounding_texts(calibration, &texts)?;
     let calibration_tokens = texts.iter().map(Vec::len).sum();
     progress(&format!("measuring ranges over {calibration_tokens} tokens of calibration text"));
     let census = source.census(&texts)?;
@@ -73,7 +74,7 @@ pub fn convert(
     progress("drafting");
     let draft = Draft(beside(out, "draft"));
     write(source, &draft.0, &formats, &mut |_, _| Ok(None))?;
-    let mut inputs = LayerInputs::new(Package::open(&draft.0)?, &source.rounding_texts(&texts))?;
+    let mut inputs = LayerInputs::new(Package::open(&draft.0)?, &rounding)?;
     let model_root = write(source, out, &formats, &mut |entry, layers| match entry {
         Entry::Layer(index) => {
             progress(&format!("rounding layer {index} ({} of {layers})", index + 1));

@@ -27,16 +27,14 @@ pub fn linear(
 ) -> Result<Vec<u8>> {
     let (mut weights, scales) = quantized(source, &pair.weight, shape, 1.)?;
     if let Some(factor) = factor {
-        let rows = scales.iter().map(|scale| quantize::real_scale(RowScale::unpack(*scale)));
-        let mut rows = rows.zip(weights.chunks_exact_mut(shape[1]));
+        // Rows of zeros have scale 0.
+        let reals: Vec<f64> = scales.iter().map(|scale| quantize::real_scale(RowScale::unpack(*scale))).collect();
+        let mut rows = Vec::with_capacity(weights.len());
         source.for_each_row(&pair.weight, shape, |_, row| {
-            match rows.next() {
-                // A row of zeros has scale 0.
-                Some((real, out)) if real > 0. => factor.round(row, real, out),
-                _ => {}
-            }
+            rows.extend_from_slice(row);
             Ok(())
         })?;
+        factor.round(&rows, &reals, &mut weights);
     }
     let bias = fixed(source, &pair.bias, shape[0], f_out)?;
     Ok(encode::linear(&weights, &scales, Some(&bias)))

@@ -1,12 +1,12 @@
 //! An opened folder of an encoder: checked as a whole before anything is computed.
 
 use super::{
-    inputs::LayerFactors,
+    inputs::{LayerFactors, RoundingText},
     offset::Offset,
     parts,
     plan::EncoderPlan,
     pooling,
-    texts::{passages, phrases, spread},
+    texts::{passages, phrases, random_words, spread},
 };
 use crate::{
     convert::{
@@ -38,8 +38,10 @@ const CALIBRATION_PASSAGES: usize = 192;
 const CALIBRATION_LONG_TEXTS: usize = 8;
 /// Phrases to calibrate with.
 const CALIBRATION_PHRASES: usize = 256;
-/// Tokens whose inputs guide the rounding, about.
-const ROUNDING_TOKENS: usize = 1 << 14;
+/// Tokens of these texts whose inputs guide the rounding, about.
+const ROUNDING_TOKENS: usize = 10_000;
+/// Phrases whose inputs guide it too.
+const ROUNDING_PHRASES: usize = 512;
 /// Fewer tokens of calibration text say nothing about ranges.
 const LEAST_TOKENS: usize = 64;
 /// Fraction bits of queries, keys and up.
@@ -230,10 +232,28 @@ impl EncoderSource {
         }
     }
 
-    /// Texts whose inputs guide the rounding: as many of `texts`, evenly spread, as have this many tokens together.
-    pub(super) fn rounding_texts(&self, texts: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    /// Texts whose inputs guide the rounding, in groups that count alike: as many of `texts`, evenly spread, as have about
+    /// so many tokens together; phrases of the calibration text, because the shortest texts' vectors suffer most; and
+    /// these with half of their words, and with all, replaced by random ones of the vocabulary.
+    pub(super) fn rounding_texts(&self, calibration: &str, texts: &[Vec<u32>]) -> Result<Vec<RoundingText>> {
         let tokens: usize = texts.iter().map(Vec::len).sum();
-        texts.iter().step_by(tokens.div_ceil(ROUNDING_TOKENS).max(1)).cloned().collect()
+        let whole = texts
+            .iter()
+            .step_by(tokens.div_ceil(super::texts::knob("TOKENS", ROUNDING_TOKENS as f64) as usize).max(1))
+            .cloned()
+            .collect();
+        let phrases = phrases(&passages(calibration), super::texts::knob("PHRASES", ROUNDING_PHRASES as f64) as usize);
+        let phrases = phrases.iter().map(|text| self.encode(text)).collect::<Result<Vec<_>>>()?;
+        let words = self.tokenizer.words();
+        let mixed = random_words(&phrases, &words, 4);
+        let random = random_words(&phrases, &words, 0);
+        let k = phrases.len();
+        let groups: [Vec<Vec<u32>>; 4] = [whole, phrases, mixed, random];
+        let weighted = groups.into_iter().flat_map(|group| {
+            let weight = if group.len() != k { 1. } else { super::texts::knob("PW", 1.) } / group.len() as f64;
+            group.into_iter().map(move |ids| RoundingText { ids, weight })
+        });
+        Ok(weighted.collect())
     }
 
     /// How the two tables of the embedding share what they have in common.
