@@ -117,7 +117,7 @@ impl Batch {
                 let d = stage.header().d as usize;
                 let n = (room / sharers).min(*left);
                 (room, sharers) = (room - n, sharers - 1);
-                parts.push(BatchItem { stage: &mut **stage, input: input.slice(*done..*done + n, d) });
+                parts.push(BatchItem { stage, input: input.slice(*done..*done + n, d) });
                 (*done, *left) = (*done + n, *left - n);
                 positions += n as u32;
                 ended.push((n, *left == 0));

@@ -71,7 +71,7 @@ impl LayerInputs {
         let never = AtomicBool::new(false);
         for (h, weight) in rows {
             // A text's vector is of all of its positions: a short one counts as much as a long one.
-            let weight = *weight * libm::pow(d as f64 / h.len() as f64, super::texts::knob("TPOW", 1.));
+            let weight = *weight * (d as f64 / h.len() as f64);
             model.forward_whole(run, h, &mut cache, &mut buffers, &never, |pass, buffers, n| {
                 let add = |moments: &mut Moments, rows: &A15Rows, weight: &dyn Fn(usize) -> f64| {
                     for t in 0..n {

@@ -100,7 +100,7 @@ impl Moments {
         drop(sums);
         let mean = (0..n).map(|i| l[i * n + i]).sum::<f64>() / n as f64;
         // Inputs that are all zero: any rounding will do.
-        let damping = if mean > 0. { super::texts::knob("DAMP", DAMPING) * mean } else { 1. };
+        let damping = if mean > 0. { DAMPING * mean } else { 1. };
         for start in (0..n).step_by(4 * BLOCK) {
             let end = n.min(start + 4 * BLOCK);
             let (done, rest) = l.split_at_mut(start * n);

@@ -237,20 +237,15 @@ impl EncoderSource {
     /// these with half of their words, and with all, replaced by random ones of the vocabulary.
     pub(super) fn rounding_texts(&self, calibration: &str, texts: &[Vec<u32>]) -> Result<Vec<RoundingText>> {
         let tokens: usize = texts.iter().map(Vec::len).sum();
-        let whole = texts
-            .iter()
-            .step_by(tokens.div_ceil(super::texts::knob("TOKENS", ROUNDING_TOKENS as f64) as usize).max(1))
-            .cloned()
-            .collect();
-        let phrases = phrases(&passages(calibration), super::texts::knob("PHRASES", ROUNDING_PHRASES as f64) as usize);
+        let whole = texts.iter().step_by(tokens.div_ceil(ROUNDING_TOKENS).max(1)).cloned().collect();
+        let phrases = phrases(&passages(calibration), ROUNDING_PHRASES);
         let phrases = phrases.iter().map(|text| self.encode(text)).collect::<Result<Vec<_>>>()?;
         let words = self.tokenizer.words();
         let mixed = random_words(&phrases, &words, 4);
         let random = random_words(&phrases, &words, 0);
-        let k = phrases.len();
         let groups: [Vec<Vec<u32>>; 4] = [whole, phrases, mixed, random];
         let weighted = groups.into_iter().flat_map(|group| {
-            let weight = if group.len() != k { 1. } else { super::texts::knob("PW", 1.) } / group.len() as f64;
+            let weight = 1. / group.len() as f64;
             group.into_iter().map(move |ids| RoundingText { ids, weight })
         });
         Ok(weighted.collect())
