@@ -2,7 +2,7 @@
 //!
 //! Work comes in pieces (one step of decoding, one chunk of a prefill), so that a few threads serve many tasks. Re-execution
 //! comes in one piece and has a thread of its own, of the lowest priority, so that it never stands between two tokens. A panic
-//! in a piece is caught and reported as that task's failure.
+//! in a piece is caught and reported as the failure of its task, or of those that were stepped together.
 //!
 //! Between two steps of a fast ring a thread stays awake: going to sleep and being woken takes longer than the rest of its hop
 //! inside of this process, and costs it its caches.
@@ -81,7 +81,7 @@ impl Drop for Handle {
 }
 
 /// The queue is full.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("more than {MAX_QUEUED} pieces of inference work are waiting")]
 pub struct Busy;
 

@@ -3,7 +3,7 @@
 use crate::{
     chain::{Chain, Identity},
     compute::Compute,
-    engine::{Engine, EngineError, Rows, Stage, StageOutcome},
+    engine::{Engine, EngineError, Rows, StageOutcome},
     journal::{Journal, JournalError, Key, Phase, Value},
     keys::{KeyError, Keys},
     metrics::Metrics,
@@ -11,9 +11,12 @@ use crate::{
     panics,
     ring::{HandoffDue, SignedHandoff},
     rows::RowStore,
+    steps::Stepped,
     submitter::SubmitResult,
 };
-use assay_primitives::{digest, Answer, JobSpec, Opening, Role, StageCommitment, StageRef, WorkCtx, WorkerSignature};
+use assay_primitives::{
+    digest, Answer, JobSpec, Opening, Role, SpanKey, StageCommitment, StageRef, WorkCtx, WorkerSignature,
+};
 use codec::{Decode, Encode};
 use parking_lot::Mutex;
 use polkadot_sdk::{sp_core::H256, sp_io::hashing::blake2_256};
@@ -25,14 +28,12 @@ use tokio::sync::mpsc;
 
 /// Results of work that went on beside the loop.
 pub enum Event {
-    /// A piece of a stage is computed.
+    /// A step is computed.
     Stepped {
-        /// Which run of it: one that was given up and begun again does not take the first one's engine.
-        run: u64,
-        /// The stage.
-        at: StageRef,
-        /// Its state, and what came out.
-        result: Result<(Box<dyn Stage>, Rows), EngineError>,
+        /// The layers whose next step may begin; none for a piece of a prompt or a text, which is computed by itself.
+        layers: Option<SpanKey>,
+        /// What came out.
+        results: Vec<Stepped>,
     },
     /// A stage is finished.
     Finished {

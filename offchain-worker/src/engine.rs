@@ -2,8 +2,9 @@
 //!
 //! The worker knows stages, boundary rows and roots; it knows nothing of kernels. Everything that computes is behind [`Engine`]
 //! and [`Stage`], so that an engine can live in a supervised child process: values in, values out, no shared memory. A panic
-//! behind these traits is caught by [`crate::compute`] and costs one task.
+//! behind these traits is caught by [`crate::compute`] and costs one task, or those that were stepped together.
 
+use crate::compute::guarded;
 use assay_exact::{
     commit::{row_leaf, vector_leaf, StageRootInput},
     hash::{Blake2b, Digest},
@@ -12,7 +13,10 @@ use assay_exact::{
 use assay_primitives::{traits::ModelKind, JobInput, JobSpec, JobTask, ModelId, Opening, Span};
 use codec::{Decode, Encode};
 use polkadot_sdk::sp_core::H256;
-use std::sync::{atomic::AtomicBool, Arc};
+use std::{
+    any::Any,
+    sync::{atomic::AtomicBool, Arc},
+};
 
 /// What crosses a stage boundary, position by position.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -283,7 +287,7 @@ pub enum EngineError {
 }
 
 /// One stage of one sequence being computed.
-pub trait Stage: Send {
+pub trait Stage: Any + Send {
     /// Computes the next positions: ids in the first stage, rows in the others. Returns the rows for the next stage; from the
     /// last stage, the id drawn after the newest position, or none while prompt positions are missing. A stage of an encoder is
     /// given all positions at once, and its last one returns the vector.
@@ -292,6 +296,14 @@ pub trait Stage: Send {
     /// Ends the sequence and returns its roots. `last` is the id that ended generation: a first stage never computes it, but
     /// its input root covers it.
     fn finish(self: Box<Self>, last: Option<u32>) -> Result<StageOutcome, EngineError>;
+}
+
+/// One stage's part in a step of several.
+pub struct Step<'a> {
+    /// Its state.
+    pub stage: &'a mut dyn Stage,
+    /// What [`Stage::forward`] is given.
+    pub input: &'a Rows,
 }
 
 /// A re-execution.
@@ -325,6 +337,12 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Begins a stage.
     fn open(&self, spec: &StageSpec) -> Result<Box<dyn Stage>, EngineError>;
+
+    /// Computes the next positions of stages that this engine opened, all of one model and span. Each gets, in order, what its
+    /// [`Stage::forward`] would give it alone.
+    fn forward(&self, steps: &mut [Step<'_>]) -> Vec<Result<Rows, EngineError>> {
+        steps.iter_mut().map(|Step { stage, input }| guarded(|| stage.forward(input))).collect()
+    }
 
     /// Re-executes a finished stage in one prefill, and returns the roots that an honest executor has, given this input. With
     /// the reference arithmetic, which decides whether somebody is accused, it first hashes the weights again.

@@ -4,7 +4,7 @@
 
 use crate::{
     chain::Identity,
-    compute::{guarded, Class},
+    compute::{guarded, Busy, Class},
     context::{work_ctx, CheckId, Context, Event, Purpose, SignError},
     engine::{EngineError, Rows, Stage, StageOutcome, StageSpec},
     journal::JournalError,
@@ -14,9 +14,12 @@ use crate::{
         peer_from_chain,
         transport::Misbehaviour,
     },
-    ring::{pieces, Accepted, SignedHandoff, StageRun},
+    ring::{Accepted, SignedHandoff, StageRun, Work},
+    steps::{self, Piece, Stepped, Steps},
 };
-use assay_primitives::{api::JobView, digest, AccountId, Answer, Handoff, JobHash, Role, StageCommitment, StageRef};
+use assay_primitives::{
+    api::JobView, digest, AccountId, Answer, Handoff, JobHash, Role, SpanKey, StageCommitment, StageRef,
+};
 use polkadot_sdk::sc_network::PeerId;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -58,6 +61,14 @@ struct Run {
     /// Generated ids in signed token frames.
     streamed: usize,
     phase: Phase,
+}
+
+impl Run {
+    /// Its next piece found no place.
+    fn refuse(&mut self, at: &StageRef, busy: Busy) {
+        log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: given up: {busy}", at.job, at.stage);
+        self.phase = Phase::Failed;
+    }
 }
 
 enum Phase {
@@ -102,6 +113,7 @@ pub struct Executors {
     runs: BTreeMap<StageRef, Run>,
     /// Runs ever begun.
     begun: u64,
+    steps: Steps,
     /// The engine was compared with the scalar reference since the start.
     confirmed: bool,
     /// The stage that it is compared by.
@@ -250,32 +262,19 @@ impl Executors {
             }
             ctx.sign_handoff(identity.worker.clone(), at, &run.view.spec, due);
         }
-        if let Some(work) = run.ring.next_work() {
-            let (class, number) = (if work.decode { Class::Decode } else { Class::Prefill }, run.number);
-            let ctx = ctx.clone();
-            let compute = ctx.compute.clone();
-            let start = run.ring.output().len();
-            // The next machine waits: what is for another node leaves from the inference thread, not through the loop.
+        if let Some(Work { engine, input, decode }) = run.ring.next_work() {
             let stage = run.view.stages.get(run.ring.downstream_of().stage as usize);
             let remote = stage
                 .filter(|stage| stage.worker != identity.worker && run.ring.feeds())
                 .map(|stage| (stage.worker.clone(), peer_from_chain(&stage.peer)));
-            let piece = move || {
-                let started = Instant::now();
-                let (mut engine, input) = (work.engine, work.input);
-                let mut result = guarded(|| engine.forward(&input).map(|out| (engine, out)));
-                if let (Some((worker, peer)), Ok((_, out))) = (&remote, &mut result) {
-                    for (first, rows) in pieces(out, 0) {
-                        let message = RingMessage::Rows { at, start: start + first as u32, rows };
-                        ctx.transport.send(worker, *peer, &message);
-                    }
-                }
-                ctx.metrics.step(class, input.len(), started.elapsed());
-                ctx.emit(Event::Stepped { at, run: number, result });
-            };
-            if let Err(busy) = compute.spawn(class, piece) {
-                log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: given up: {busy}", at.job, at.stage);
-                run.phase = Phase::Failed;
+            let start = run.ring.output().len();
+            let spec = run.ring.spec();
+            let layers = SpanKey { model: spec.model, span: spec.span };
+            let piece = Piece { at, run: run.number, engine, input, start, remote };
+            if decode {
+                self.steps.push(layers, piece);
+            } else if let Err(busy) = steps::compute(ctx, Class::Prefill, None, vec![piece]) {
+                run.refuse(&at, busy);
             }
             return;
         }
@@ -287,36 +286,52 @@ impl Executors {
         }
     }
 
-    /// A piece of a stage is computed.
-    pub fn stepped(
-        &mut self,
-        ctx: &Context,
-        identity: &Identity,
-        (at, number): (StageRef, u64),
-        result: Result<(Box<dyn Stage>, Rows), EngineError>,
-    ) {
-        let Some(run) = self.runs.get_mut(&at).filter(|run| run.number == number) else { return };
-        let produced = match result {
-            Ok((engine, rows)) => run.ring.computed(engine, rows).map_err(|e| EngineError::Failed(e.into())),
-            Err(error) => Err(error),
-        };
-        match produced {
-            Ok(produced) => {
-                if let Some((start, rows)) = produced.rows {
-                    let to = run.ring.downstream_of();
-                    if run.view.stages.get(to.stage as usize).is_some_and(|stage| stage.worker == identity.worker) {
-                        self.out.push(Outcome::Local(RingMessage::Rows { at, start, rows }));
+    /// Begins the steps of decoding that wait. Called when all that is known has been noted, so that what can go together does.
+    pub fn begin_steps(&mut self, ctx: &Context) {
+        let runs = &self.runs;
+        let wanted = |piece: &Piece| runs.get(&piece.at).is_some_and(|run| run.number == piece.run);
+        for (at, busy) in self.steps.begin(ctx, wanted) {
+            if let Some(run) = self.runs.get_mut(&at) {
+                run.refuse(&at, busy);
+            }
+        }
+    }
+
+    /// A step is computed.
+    pub fn stepped(&mut self, ctx: &Context, identity: &Identity, layers: Option<SpanKey>, results: Vec<Stepped>) {
+        if let Some(layers) = layers {
+            self.steps.ended(&layers);
+        }
+        let mut drawn = Vec::new();
+        for Stepped { at, run: number, result } in results {
+            let Some(run) = self.runs.get_mut(&at).filter(|run| run.number == number) else { continue };
+            let produced = match result {
+                Ok((engine, rows)) => run.ring.computed(engine, rows).map_err(|e| EngineError::Failed(e.into())),
+                Err(error) => Err(error),
+            };
+            match produced {
+                Ok(produced) => {
+                    if let Some((start, rows)) = produced.rows {
+                        let to = run.ring.downstream_of();
+                        if run.view.stages.get(to.stage as usize).is_some_and(|stage| stage.worker == identity.worker) {
+                            self.out.push(Outcome::Local(RingMessage::Rows { at, start, rows }));
+                        }
+                    }
+                    self.advance(ctx, identity, at);
+                    if !produced.drawn.is_empty() {
+                        drawn.push(at);
                     }
                 }
-                self.advance(ctx, identity, at);
-                if !produced.drawn.is_empty() {
-                    self.frame(ctx, identity, at);
+                Err(error) => {
+                    ctx.engine_failed(&at, &error);
+                    run.phase = Phase::Failed;
                 }
             }
-            Err(error) => {
-                ctx.engine_failed(&at, &error);
-                run.phase = Phase::Failed;
-            }
+        }
+        // Signing takes its time: not the next step's.
+        self.begin_steps(ctx);
+        for at in drawn {
+            self.frame(ctx, identity, at);
         }
     }
 

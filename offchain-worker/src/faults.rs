@@ -1,7 +1,7 @@
 //! Deliberate misbehaviour, for the multi-node tests. Compiled only with the feature `faults`, which release builds do not
 //! have.
 
-use crate::engine::{Engine, EngineError, LocalModel, Replay, Rows, Stage, StageOutcome, StageSpec};
+use crate::engine::{Engine, EngineError, LocalModel, Replay, Rows, Stage, StageOutcome, StageSpec, Step};
 use assay_exact::{hash::Blake2b, merkle::ListBuilder};
 use assay_primitives::ModelId;
 use polkadot_sdk::sp_core::H256;
@@ -25,6 +25,14 @@ impl Fault {
     /// Whether it needs an executor that does not compare itself with the scalar reference.
     pub fn skips_confirmation(self) -> bool {
         matches!(self, Self::CorruptActivation | Self::ForgedText)
+    }
+
+    /// Whether it is one of executed stages.
+    fn is_of_stages(self) -> bool {
+        match self {
+            Self::CorruptActivation | Self::Silent | Self::ForgedText => true,
+            Self::FalseDissent => false,
+        }
     }
 }
 
@@ -56,7 +64,7 @@ impl Engine for FaultyEngine {
     fn open(&self, spec: &StageSpec) -> Result<Box<dyn Stage>, EngineError> {
         let inner = self.inner.open(spec)?;
         match self.fault {
-            Some(fault @ (Fault::CorruptActivation | Fault::Silent | Fault::ForgedText)) => {
+            Some(fault) if fault.is_of_stages() => {
                 log::warn!(target: crate::LOG_TARGET, "this node misbehaves on purpose: {fault:?}");
                 let mut out = ListBuilder::new();
                 let last = self.inner.model(&spec.model).is_some_and(|model| model.layers == spec.span.end);
@@ -67,6 +75,14 @@ impl Engine for FaultyEngine {
                 Ok(Box::new(FaultyStage { inner, fault, out, computed: 0, t_in, max_new }))
             }
             _ => Ok(inner),
+        }
+    }
+
+    fn forward(&self, steps: &mut [Step<'_>]) -> Vec<Result<Rows, EngineError>> {
+        // Only the inner engine's own stages can go together.
+        match self.fault.is_some_and(Fault::is_of_stages) {
+            true => steps.iter_mut().map(|Step { stage, input }| stage.forward(input)).collect(),
+            false => self.inner.forward(steps),
         }
     }
 

@@ -10,6 +10,7 @@
 //! | [`chain`] | what is read at each best block through the runtime API |
 //! | [`planner`], [`provider`] | duties to tasks; tasks to answers |
 //! | [`ring`], [`executor`] | a stage as a pure state machine; what connects it to engine, network and journal |
+//! | [`steps`] | decoding steps of several jobs' stages, computed together |
 //! | [`checker`] | re-execution: checks, votes, the first commit after a start |
 //! | [`submitter`] | one batched extrinsic per block, nonce cursor, retries |
 //! | [`journal`], [`keys`] | what was signed, on disk, before it is signed; the worker key |
@@ -52,6 +53,7 @@ pub mod ring;
 pub mod rows;
 pub mod rpc;
 pub mod service;
+pub mod steps;
 pub mod stream;
 pub mod submitter;
 

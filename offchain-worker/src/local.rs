@@ -2,19 +2,23 @@
 
 use crate::{
     compute::{enter, guarded, Class},
-    engine::{Arithmetic, Engine, EngineError, LocalModel, Replay, Rows, Stage, StageOutcome, StageSpec},
+    engine::{Arithmetic, Engine, EngineError, LocalModel, Replay, Rows, Stage, StageOutcome, StageSpec, Step},
     error::Error,
 };
 use assay_engine::{
     kernels::{Backend, Threads},
     package::Package,
-    stage::{self, Control, Encoded, EncoderOutput, EncoderStage, Setup, StageCommit, StageInput, StageOutput},
+    stage::{
+        self, Batch, BatchItem, Control, Encoded, EncoderOutput, EncoderStage, Setup, StageCommit, StageInput,
+        StageOutput,
+    },
     tokenizer::Tokenizer,
 };
 use assay_exact::{commit::Generation, header::Kind};
 use assay_primitives::{traits::ModelKind, ModelId};
+use parking_lot::Mutex;
 use polkadot_sdk::sp_core::H256;
-use std::{collections::BTreeMap, ops::Range, path::PathBuf, str::FromStr, sync::Arc};
+use std::{any::Any, collections::BTreeMap, ops::Range, path::PathBuf, str::FromStr, sync::Arc};
 
 struct Held {
     package: Arc<Package>,
@@ -29,6 +33,8 @@ pub struct LocalEngine {
     ring: Setup,
     check: Setup,
     reference: Setup,
+    /// Scratch of steps of several stages; as many as ever ran at once.
+    batches: Mutex<Vec<Batch>>,
 }
 
 impl LocalEngine {
@@ -49,6 +55,7 @@ impl LocalEngine {
             ring: Setup::on(backend, ring),
             check: Setup::on(backend, check.clone()),
             reference: Setup::on(Backend::Scalar, check),
+            batches: Mutex::default(),
         };
         let demo = assay_engine::demo::package().map_err(|e| engine(format!("the embedded demo model: {e}")))?;
         this.hold("demo".into(), demo)?;
@@ -181,6 +188,28 @@ impl Engine for LocalEngine {
         })
     }
 
+    fn forward(&self, steps: &mut [Step<'_>]) -> Vec<Result<Rows, EngineError>> {
+        let fits = |step: &Step<'_>| {
+            let stage: &dyn Any = &*step.stage;
+            stage.is::<LocalStage>() && !matches!(step.input, Rows::Vector(_))
+        };
+        if steps.len() < 2 || !steps.iter().all(fits) {
+            return steps.iter_mut().map(|Step { stage, input }| guarded(|| stage.forward(input))).collect();
+        }
+        let (mut widths, mut items) = (Vec::with_capacity(steps.len()), Vec::with_capacity(steps.len()));
+        for Step { stage, input } in steps {
+            let stage: &mut dyn Any = &mut **stage;
+            if let (Some(LocalStage { stage, width }), Ok(input)) = (stage.downcast_mut(), input_of(input)) {
+                widths.push(*width);
+                items.push(BatchItem { stage, input });
+            }
+        }
+        let mut batch = self.batches.lock().pop().unwrap_or_default();
+        let outputs = batch.forward(&mut items, &mut Control::default());
+        self.batches.lock().push(batch);
+        outputs.into_iter().zip(widths).map(|(output, width)| Ok(rows_of(output.map_err(failed)?, width))).collect()
+    }
+
     fn replay(&self, spec: &StageSpec, replay: Replay<'_>) -> Result<StageOutcome, EngineError> {
         let held = self.held(&spec.model)?;
         let setup = match replay.arithmetic {
@@ -231,14 +260,19 @@ fn input_of(rows: &Rows) -> Result<StageInput<'_>, EngineError> {
     }
 }
 
+/// Rows that the engine gave, of this width if they are hidden ones.
+fn rows_of(output: StageOutput, width: u32) -> Rows {
+    match output {
+        StageOutput::Rows(values) => Rows::Hidden { width, values },
+        StageOutput::Token(token) => Rows::Ids(vec![token.id]),
+        StageOutput::Prompt => Rows::Ids(Vec::new()),
+    }
+}
+
 impl Stage for LocalStage {
     fn forward(&mut self, input: &Rows) -> Result<Rows, EngineError> {
         let input = input_of(input)?;
-        Ok(match self.stage.forward(input, &mut Control::default()).map_err(failed)? {
-            StageOutput::Rows(values) => Rows::Hidden { width: self.width, values },
-            StageOutput::Token(token) => Rows::Ids(vec![token.id]),
-            StageOutput::Prompt => Rows::Ids(Vec::new()),
-        })
+        Ok(rows_of(self.stage.forward(input, &mut Control::default()).map_err(failed)?, self.width))
     }
 
     fn finish(mut self: Box<Self>, last: Option<u32>) -> Result<StageOutcome, EngineError> {

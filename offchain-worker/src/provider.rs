@@ -317,7 +317,7 @@ impl Provider {
     /// A result of work beside the loop. Returns token frames to stream.
     pub fn on_event(&mut self, event: Event) -> Vec<TokenFrame> {
         match event {
-            Event::Stepped { at, run, result } => self.executors.stepped(&self.ctx, &self.identity, (at, run), result),
+            Event::Stepped { layers, results } => self.executors.stepped(&self.ctx, &self.identity, layers, results),
             Event::Finished { at, result } => self.executors.finished(&self.ctx, &self.identity, at, result),
             Event::HandedOff { at, result } => self.executors.handed_off(&self.ctx, &self.identity, at, result),
             Event::Answered { at, result } => match result {
@@ -373,6 +373,7 @@ impl Provider {
         loop {
             let outcomes = self.executors.outcomes();
             if outcomes.is_empty() {
+                self.executors.begin_steps(&self.ctx);
                 return frames;
             }
             for outcome in outcomes {

@@ -5,7 +5,7 @@ use super::{
     world::{blocks_until, FakeChain, FakeNet, Node},
 };
 use crate::{
-    engine::{Arithmetic, Engine, EngineError, Replay, StageSpec},
+    engine::{Arithmetic, Engine, EngineError, Replay, Rows, StageSpec, Step},
     local::LocalEngine,
 };
 use assay_engine::package::{entry_file, MANIFEST_FILE, TOKENIZER_FILE};
@@ -13,6 +13,18 @@ use assay_primitives::{traits::ModelKind, CheckVerdict, JobSpec, JobTask, Output
 use polkadot_sdk::sc_network::PeerId;
 use std::{io::Write, sync::Arc};
 use tempfile::TempDir;
+
+/// What one process generates with the demo model.
+fn alone(prompt: &[u32], max_new: u32, sampling: &SamplingParams) -> Vec<u32> {
+    let SamplingParams { temperature, top_k, top_p, seed } = *sampling;
+    let sampling = assay_engine::Sampling { temperature, top_k, top_p, seed };
+    let request = assay_engine::generate::Request { prompt: prompt.into(), max_new, sampling, stages: 1 };
+    let package = Arc::new(assay_engine::demo::package().unwrap());
+    let setup = assay_engine::stage::Setup::default();
+    let go_on = |_| std::ops::ControlFlow::Continue(());
+    let alone = assay_engine::generate::generate(&package, &request, &setup, &mut Default::default(), go_on).unwrap();
+    alone.generated().to_vec()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demo_model_over_two_nodes_gives_what_one_process_gives() {
@@ -37,31 +49,66 @@ async fn the_demo_model_over_two_nodes_gives_what_one_process_gives() {
         let job = chain.submit(spec, &spans, &executors, &vec![vec![nodes[2].worker.clone()]; 2]);
         assert!(blocks_until(&chain, &refs, 200, || chain.settled(&job).is_some()).await, "{:?}", chain.view(&job));
 
-        let request = assay_engine::generate::Request {
-            prompt: prompt.clone().into(),
-            max_new: 24,
-            sampling: assay_engine::Sampling {
-                temperature: sampling.temperature,
-                top_k: sampling.top_k,
-                top_p: sampling.top_p,
-                seed: sampling.seed,
-            },
-            stages: 1,
-        };
-        let package = Arc::new(assay_engine::demo::package().unwrap());
-        let alone = assay_engine::generate::generate(
-            &package,
-            &request,
-            &assay_engine::stage::Setup::default(),
-            &mut Default::default(),
-            |_| std::ops::ControlFlow::Continue(()),
-        )
-        .unwrap();
-        assert_eq!(chain.settled(&job).unwrap().output.ids(), alone.generated());
+        assert_eq!(chain.settled(&job).unwrap().output.ids(), alone(&prompt, 24, &sampling));
         let view = chain.view(&job);
         assert!(view.stages.iter().flat_map(|s| &s.seats).all(|s| matches!(s.answer, Some(CheckVerdict::Agree(_)))));
     }
     assert!(nodes.iter().all(|node| node.alarm.get().is_none()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_that_are_stepped_together_get_what_each_gets_alone() {
+    let (chain, net, dir) = (FakeChain::default(), FakeNet::default(), TempDir::new().unwrap());
+    let engine = Arc::new(LocalEngine::new(&[], "auto", 1).unwrap());
+    let nodes: Vec<Node> = ["Alice", "Bob", "Charlie"]
+        .iter()
+        .map(|name| Node::start(name, &chain, &net, engine.clone(), dir.path(), PeerId::random()))
+        .collect();
+    let refs: Vec<&Node> = nodes.iter().collect();
+    blocks_until(&chain, &refs, 3, || false).await;
+
+    let model = engine.models().remove(0);
+    let spans = [Span { first: 0, end: 3 }, Span { first: 3, end: model.layers }];
+    let executors = [nodes[0].worker.clone(), nodes[1].worker.clone()];
+    let jobs: Vec<_> = (0..6u8)
+        .map(|i| {
+            let prompt: Vec<u32> = (0..3 + 40 * u32::from(i)).map(|n| (n * 7 + u32::from(i)) % model.vocab).collect();
+            let max_new = 20 + 5 * u32::from(i);
+            let sampling = SamplingParams { temperature: 700, top_k: 40, top_p: 60_000, seed: [i; 32] };
+            let task = JobTask::Generate { max_new_tokens: max_new, sampling };
+            let spec = JobSpec { model: model.id, task, ..toy::job_spec(&prompt, max_new, 0, 2) };
+            let job = chain.submit(spec, &spans, &executors, &vec![vec![nodes[2].worker.clone()]; 2]);
+            (job, alone(&prompt, max_new, &sampling))
+        })
+        .collect();
+    let settled = || jobs.iter().all(|(job, _)| chain.settled(job).is_some());
+    assert!(blocks_until(&chain, &refs, 400, settled).await);
+    for (job, alone) in &jobs {
+        assert_eq!(chain.settled(job).unwrap().output.ids(), alone);
+        let seats = chain.view(job).stages.into_iter().flat_map(|stage| stage.seats);
+        assert!(seats.into_iter().all(|seat| matches!(seat.answer, Some(CheckVerdict::Agree(_)))));
+    }
+    assert!(nodes.iter().all(|node| node.alarm.get().is_none()));
+}
+
+#[test]
+fn a_stage_that_is_given_nonsense_leaves_those_beside_it_alone() {
+    let engine = LocalEngine::new(&[], "auto", 1).unwrap();
+    let model = engine.models().remove(0);
+    let span = Span { first: 0, end: model.layers };
+    let task = JobTask::Generate { max_new_tokens: 4, sampling: SamplingParams::GREEDY };
+    let spec = StageSpec { model: model.id, span, prompt: vec![5, 6, 7].into(), task };
+    let mut stages: Vec<_> = (0..3).map(|_| engine.open(&spec).unwrap()).collect();
+    let expected = engine.open(&spec).unwrap().forward(&Rows::Ids(vec![5, 6, 7])).unwrap();
+    let (good, bad) = (Rows::Ids(vec![5, 6, 7]), Rows::Ids(vec![5, model.vocab]));
+    let inputs = [&good, &bad, &good];
+    let mut steps: Vec<_> =
+        stages.iter_mut().zip(inputs).map(|(stage, input)| Step { stage: &mut **stage, input }).collect();
+    let outputs = engine.forward(&mut steps);
+    assert_eq!(outputs.len(), 3);
+    assert_eq!(outputs[0].as_ref().unwrap(), &expected);
+    assert!(matches!(&outputs[1], Err(EngineError::Failed(text)) if text.contains(&model.vocab.to_string())));
+    assert_eq!(outputs[2].as_ref().unwrap(), &expected);
 }
 
 /// The engine's own random packages.

@@ -204,6 +204,20 @@ async fn jobs_at_the_same_time_share_the_nodes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_of_the_same_layers_are_stepped_together_and_one_that_panics_costs_itself() {
+    let world = World::new(3).await;
+    // The third stage that is opened panics in its first step.
+    world.engines[0].panic_in.store(3, Ordering::SeqCst);
+    world.engines[0].pace.store(2, Ordering::SeqCst);
+    let jobs: Vec<_> = (0..6).map(|i| world.submit(&[i, 2, 3], 60, i as u8, &[0], &[1, 2])).collect();
+    let settled = || jobs.iter().filter(|job| world.chain.settled(job).is_some()).count() == jobs.len() - 1;
+    assert!(blocks_until(&world.chain, &world.refs(), 60, settled).await);
+    jobs.iter().filter(|job| world.chain.settled(job).is_some()).for_each(|job| world.assert_right(job));
+    assert!(world.engines[0].most_together.load(Ordering::SeqCst) > 1);
+    assert!(world.nodes.iter().all(|node| node.alarm.get().is_none()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_lost_repeated_and_garbled_only_cost_time() {
     let world = World::new(4).await;
     world.net.set_weather(Weather { lost: 10, repeated: 10, garbled: 5 });

@@ -1,7 +1,10 @@
 //! A model small enough to be followed by hand: every row depends on all rows before it, every layer and the prompt's seed.
 
-use crate::engine::{Arithmetic, Engine, EngineError, LocalModel, Replay, Rows, Stage, StageOutcome, StageSpec};
 use crate::ring::Boundary;
+use crate::{
+    compute::guarded,
+    engine::{Arithmetic, Engine, EngineError, LocalModel, Replay, Rows, Stage, StageOutcome, StageSpec, Step},
+};
 use assay_primitives::{
     traits::ModelKind, JobInput, JobSpec, JobTask, ModelId, SamplingParams, Span, VerificationMode,
 };
@@ -76,6 +79,8 @@ pub struct Toy {
     pub pace: AtomicU64,
     /// Forwards.
     pub steps: Arc<AtomicUsize>,
+    /// Most stages in one step.
+    pub most_together: AtomicUsize,
     /// Re-executions with the reference.
     pub references: AtomicUsize,
     /// None of them ends before this is false again.
@@ -207,6 +212,11 @@ impl Engine for Toy {
         let stage = ToyStage::new(spec, self.broken_kernels.load(Ordering::SeqCst), panic);
         let pace = Duration::from_millis(self.pace.load(Ordering::SeqCst));
         Ok(Box::new(ToyStage { pace, steps: self.steps.clone(), ..stage }))
+    }
+
+    fn forward(&self, steps: &mut [Step<'_>]) -> Vec<Result<Rows, EngineError>> {
+        self.most_together.fetch_max(steps.len(), Ordering::SeqCst);
+        steps.iter_mut().map(|Step { stage, input }| guarded(|| stage.forward(input))).collect()
     }
 
     fn replay(&self, spec: &StageSpec, replay: Replay<'_>) -> Result<StageOutcome, EngineError> {
