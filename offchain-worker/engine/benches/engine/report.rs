@@ -81,6 +81,9 @@ pub fn targets(shape: &Shape, results: &Results, alone: &Alone) -> String {
     let of = results.of(Who::CandleQ8).map(|other| ratios(&assay.prefill, &other.prefill)).unwrap_or_default();
     let holds = median(&of).map(|ratio| ratio >= 1.0);
     row(format!("prefill of {} / {}", results.plan.prefill, Who::CandleQ8.name()), times(&of), ">= 1.0x", holds);
+    let of = ratios(&assay.batch, &assay.decode[0]);
+    let holds = median(&of).map(|ratio| ratio >= 4.0);
+    row(format!("{BATCH} sequences together / one, at {}", figure_of(contexts[0])), times(&of), ">= 4.0x", holds);
     let share = median(&assay.decode[0]).map(|rate| alone.commitment * rate);
     let measured = format!("{} ({:.1} us)", exact_percent(share), alone.commitment * 1e6);
     row("commitments, of decode time".into(), measured, "<= 2 %", share.map(|s| s <= 0.02));
