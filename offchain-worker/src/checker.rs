@@ -15,7 +15,7 @@ use crate::{
 };
 use assay_primitives::{
     api::{JobView, StageView},
-    digest, Answer, Boundary, CheckVerdict, JobInput, Opening, Role, StageRef,
+    digest, Answer, CheckVerdict, JobInput, Opening, Role, StageRef,
 };
 use polkadot_sdk::{sc_network::PeerId, sp_core::H256};
 use std::{
@@ -34,6 +34,8 @@ enum State {
     Fetching,
     /// They could not be had; tried again at the next block.
     Waiting,
+    /// The inference queue was full, which is no fault of whoever has the rows; tried again at the next block.
+    Queued(Arithmetic),
     /// The engine re-executes.
     Replaying(Arithmetic),
     /// The verdict is there, and waits for its block to be deep enough.
@@ -145,11 +147,13 @@ impl Checkers {
         let Some(commit) = &stage.commit else { return };
         let root = commit.in_root;
         if id.at.stage == 0 {
-            // Ids are public: nothing can be withheld, and ids of another root are the executor's own contradiction.
-            return match ids_root(&task.transcript) == root {
-                true => self.replay(ctx, id, Arithmetic::Fast),
-                false => task.state = State::Waiting,
-            };
+            // Ids are public: nothing can be withheld, and the chain took no commitment to other ids.
+            if ids_root(&task.transcript) != root {
+                log::error!(target: crate::LOG_TARGET, "job {:?}: stage 0 is committed to other ids than the job's", id.at.job);
+                task.state = State::Failed;
+                return;
+            }
+            return self.replay(ctx, id, Arithmetic::Fast);
         }
         if let Some(rows) = ctx.rows.get(&root) {
             task.rows = Some(rows);
@@ -233,8 +237,9 @@ impl Checkers {
             worker.metrics.step(Class::Check, transcript.len(), started.elapsed());
             worker.emit(Event::Replayed { task: id, cancel, result });
         };
-        if ctx.compute.spawn(Class::Check, piece).is_err() {
-            task.state = State::Waiting;
+        if let Err(busy) = ctx.compute.spawn(Class::Check, piece) {
+            log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: waits: {busy}", id.at.job, id.at.stage);
+            task.state = State::Queued(arithmetic);
         }
     }
 
@@ -337,12 +342,14 @@ impl Checkers {
                 State::Waiting | State::Fetching
                     if id.purpose == Purpose::Check && now + UNAVAILABLE_TICKS >= task.view.due && deep(&id) =>
                 {
-                    let verdict = CheckVerdict::Unavailable(Boundary::Input);
+                    let verdict = CheckVerdict::Unavailable;
                     ctx.answer(&task.view.spec, Answer::Check { at: id.at, verdict }, None);
                     task.state = State::Answered;
                 }
-                // The inference queue was full, and all that this node finished waits for it.
-                State::Waiting if id.purpose == Purpose::OwnCommit => self.replay(ctx, id, Arithmetic::Reference),
+                State::Queued(arithmetic) => {
+                    let arithmetic = *arithmetic;
+                    self.replay(ctx, id, arithmetic);
+                }
                 State::Waiting => self.fetch(ctx, id),
                 _ => {}
             }

@@ -51,6 +51,8 @@ struct Run {
     heard: Instant,
     /// Silence after which upstream is asked again.
     patience: Duration,
+    /// When it began.
+    began: Instant,
     /// When something new last came from upstream.
     fed: Instant,
     /// It was said that nothing comes.
@@ -64,6 +66,13 @@ struct Run {
 }
 
 impl Run {
+    /// Whether upstream, which computes a whole text before it hands anything on, left less than this stage's share of the time
+    /// since the attempt began. In a ring nobody can say that: its stages take turns to the end.
+    fn was_fed_late(&self) -> bool {
+        let share = self.began.elapsed() / self.view.stages.len().max(1) as u32;
+        self.ring.spec().embeds() && self.ring.is_fed() && self.fed.elapsed() < share
+    }
+
     /// Its next piece found no place.
     fn refuse(&mut self, at: &StageRef, busy: Busy) {
         log::warn!(target: crate::LOG_TARGET, "job {:?}, stage {}: given up: {busy}", at.job, at.stage);
@@ -199,6 +208,7 @@ impl Executors {
             handoffs: BTreeMap::new(),
             heard: now,
             patience: FIRST_WANT_AFTER,
+            began: now,
             fed: now,
             told: false,
             number: self.begun,
@@ -533,12 +543,15 @@ impl Executors {
         }
     }
 
-    /// Called at each best block: a stage that waits in vain says so while there is time.
+    /// Called at each best block: a stage that waits in vain says so while there is time, and so does one that was fed so late
+    /// that it has not had its share of it.
     pub fn check_deadlines(&mut self, ctx: &Context) {
         for (at, run) in &mut self.runs {
             let waits = match run.phase {
-                Phase::Computing => run.ring.is_starved(),
                 Phase::Failed => run.ring.broken().is_some(),
+                Phase::Answered => false,
+                _ if run.was_fed_late() => true,
+                Phase::Computing => run.ring.is_starved(),
                 _ => false,
             };
             let left = run.view.due.saturating_sub(run.view.now);

@@ -412,7 +412,7 @@ fn stands(ctx: &Context, jobs: &BTreeMap<JobHash, JobState>, answer: &Answer) ->
     let agrees = match verdict {
         CheckVerdict::Agree(_) => true,
         CheckVerdict::Dissent(_) => false,
-        CheckVerdict::Unavailable(_) => return true,
+        CheckVerdict::Unavailable => return true,
     };
     let Some(view) = jobs.get(&at.job).and_then(JobState::view) else { return false };
     let Some(stage) = view.stages.get(at.stage as usize) else { return false };
@@ -450,7 +450,7 @@ fn name(answer: &Answer) -> &'static str {
         Answer::Blocked { .. } => "blocked",
         Answer::Check { verdict: Agree(_), .. } => "agree",
         Answer::Check { verdict: Dissent(_), .. } => "dissent",
-        Answer::Check { verdict: Unavailable(_), .. } => "unavailable",
+        Answer::Check { verdict: Unavailable, .. } => "unavailable",
         Answer::Reveal { .. } => "reveal",
         Answer::Vote { .. } => "vote",
     }

@@ -112,7 +112,7 @@ fn print_job(chain: &Chain, out: Out, v: &JobView) {
         None => "no answer yet",
         Some(CheckVerdict::Agree(_)) => "agrees",
         Some(CheckVerdict::Dissent(_)) => "dissents",
-        Some(CheckVerdict::Unavailable(_)) => "could not get the rows",
+        Some(CheckVerdict::Unavailable) => "could not get the rows",
     };
     let (task, asks) = match &v.spec.task {
         JobTask::Generate { max_new_tokens, .. } => ("generate", format!("up to {max_new_tokens} tokens")),

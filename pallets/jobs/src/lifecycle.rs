@@ -33,10 +33,11 @@ impl<T: Config> Pallet<T> {
         ensure!(open < T::MaxOpenJobs::get(), refused(Error::TooManyJobs));
         let open_of = OpenJobsOf::<T>::get(&client);
         ensure!(open_of < T::MaxJobsPerClient::get(), refused(Error::TooManyClientJobs));
-        let escrow =
-            market::escrow(&params, spec.max_price, k, &checked.work).ok_or_else(|| refused(Error::CostOverflow))?;
+        let escrow = market::escrow(&params, spec.max_price, k, spec.task, &checked.work)
+            .ok_or_else(|| refused(Error::CostOverflow))?;
         ensure!(spec.insured <= escrow, refused(Error::InsuredTooHigh));
-        let check_budget = Self::check_budget(&params, k, &checked.work).ok_or_else(|| refused(Error::CostOverflow))?;
+        let check_budget =
+            Self::check_budget(&params, k, spec.task, &checked.work).ok_or_else(|| refused(Error::CostOverflow))?;
 
         let nonce = NonceOf::<T>::get(&client);
         let hash = digest::job_hash(Self::genesis(), &client, nonce, &spec, version);
@@ -108,8 +109,9 @@ impl<T: Config> Pallet<T> {
     }
 
     /// What the escrow holds for the checkers of one attempt.
-    fn check_budget(params: &Params, k: u8, work: &[market::StageWork]) -> Option<Balance> {
-        let each = work.iter().try_fold(0u128, |sum, w| sum.checked_add(market::check_fee(params, w.prefill)?))?;
+    fn check_budget(params: &Params, k: u8, task: JobTask, work: &[market::StageWork]) -> Option<Balance> {
+        let each =
+            work.iter().try_fold(0u128, |sum, w| sum.checked_add(market::check_fee(params, task, w.prefill)?))?;
         each.checked_mul(k.saturating_sub(1).into())
     }
 

@@ -143,7 +143,7 @@ impl<T: Config> Pallet<T> {
         if order.spec.mode.k() <= 1 {
             return Vec::new();
         }
-        let fee = market::check_fee(order.params, work.max.max(work.prefill));
+        let fee = market::check_fee(order.params, order.spec.task, work.max.max(work.prefill));
         let Some(backing) = fee.and_then(|fee| market::checker_backing(fee, electors)) else { return Vec::new() };
         open.iter()
             .filter(|c| c.holder.free_check_slots > 0 && c.free >= backing)
@@ -209,8 +209,8 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn do_quote(spec: &JobSpec) -> Result<Quote, DispatchError> {
         let (_, params) = Self::current_params()?;
         let checked = Self::check_spec(spec)?;
-        let escrow =
-            market::escrow(&params, spec.max_price, spec.mode.k(), &checked.work).ok_or(Error::<T>::CostOverflow)?;
+        let escrow = market::escrow(&params, spec.max_price, spec.mode.k(), spec.task, &checked.work)
+            .ok_or(Error::<T>::CostOverflow)?;
         ensure!(spec.insured <= escrow, Error::<T>::InsuredTooHigh);
         let order = Order {
             job: JobHash::zero(),

@@ -19,7 +19,7 @@ use frame::{
 /// Where a payment comes from. A lease, paid per epoch, will be the second source.
 pub(crate) enum Payer<'a> {
     /// An open job's escrow.
-    Escrow { job: &'a mut Job, params: &'a Params },
+    Escrow { job: &'a mut Job, task: JobTask, params: &'a Params },
 }
 
 /// What is paid for.
@@ -66,8 +66,8 @@ impl<T: Config> Pallet<T> {
     /// Pays for `units` of a service: takes it out of the job's budgets and notes whom it is owed. The one function by which
     /// anybody is owed anything.
     pub(crate) fn pay(payer: Payer<'_>, service: Service<'_>, units: WorkUnits, owed: &mut Payments) -> Leg {
-        let Payer::Escrow { job, params } = payer;
-        let posted = || market::check_fee(params, units).unwrap_or(Balance::MAX);
+        let Payer::Escrow { job, task, params } = payer;
+        let posted = || market::check_fee(params, task, units).unwrap_or(Balance::MAX);
         let (to, gross) = match service {
             Service::Execution(a) => {
                 let reserved = job.fee_budget.saturating_add(job.check_budget);
@@ -176,7 +176,7 @@ impl<T: Config> Pallet<T> {
                 .get(usize::from(stage))
                 .and_then(|span| market::max_stage_work::<T::Models>(spec, *span))
                 .unwrap_or_default();
-            let payer = Payer::Escrow { job: &mut *job, params };
+            let payer = Payer::Escrow { job: &mut *job, task: spec.task, params };
             let Leg { paid, burned } = Self::pay(payer, Service::FailedCheck(&checker), work, &mut owed);
             if paid > 0 || burned > 0 {
                 Self::deposit_event(Event::CheckPaid { job: hash, stage, checker, paid, burned });
@@ -194,7 +194,7 @@ impl<T: Config> Pallet<T> {
         let mut owed = Payments::default();
         for (stage, a) in job.stages.clone().into_iter().enumerate() {
             let work = market::stage_work::<T::Models>(spec, a.span, tokens).unwrap_or_default();
-            let payer = Payer::Escrow { job: &mut *job, params };
+            let payer = Payer::Escrow { job: &mut *job, task: spec.task, params };
             let Leg { paid, burned } = Self::pay(payer, Service::FailedCheck(&a.executor), work, &mut owed);
             if paid > 0 || burned > 0 {
                 let (stage, executor) = (stage as u8, a.executor);
@@ -223,11 +223,11 @@ impl<T: Config> Pallet<T> {
         for a in &assigned {
             let (root, agreed) = proofs.next().unwrap_or_default();
             let work = market::stage_work::<T::Models>(&spec, a.span, generated).unwrap_or_default();
-            let payer = Payer::Escrow { job: &mut job, params: &params };
+            let payer = Payer::Escrow { job: &mut job, task: spec.task, params: &params };
             let execution = Self::pay(payer, Service::Execution(a), work, &mut owed);
             let mut checkers = BoundedVec::default();
             for who in agreed {
-                let payer = Payer::Escrow { job: &mut job, params: &params };
+                let payer = Payer::Escrow { job: &mut job, task: spec.task, params: &params };
                 let check = Self::pay(payer, Service::Check(&who), work, &mut owed);
                 if checkers.try_push((who, check.paid)).is_err() {
                     defensive!("more checkers than seats");

@@ -230,6 +230,8 @@ impl<T: Config> Pallet<T> {
         let stage = stages.get_mut(usize::from(at.stage)).ok_or(Error::<T>::NoSuchStage)?;
         let seat = stage.seats.iter_mut().find(|s| s.worker == *worker).ok_or(Error::<T>::NotChecker)?;
         ensure!(seat.answer.is_none(), Error::<T>::AlreadyAnswered);
+        // Ids are on the chain, and its executor could commit only to their root.
+        ensure!(at.stage > 0 || verdict != CheckVerdict::Unavailable, Error::<T>::InputIsPublic);
         // Late is late whenever the hook runs; the answer counts all the same.
         seat.missed |= T::Market::now() > seat.due;
         seat.answer = Some(verdict);
@@ -273,15 +275,15 @@ pub(crate) fn upstream_of(job: &OpenJob, stage: u8) -> Option<u8> {
     job.spec.upstream_of(stage, job.stages.len() as u8)
 }
 
-/// Ids that a commitment makes the chain hash: with the output those of the input before it. A vector is one leaf, and is
-/// counted as if each two entries were an id.
+/// Ids that a commitment makes the chain hash: with the output those of the input before it, and in the first stage of an
+/// embedding, which no other feeds, those of the input. A vector is one leaf: 64 entries are a block of its hash, and cost no more
+/// than an id, which is a leaf of its own.
 fn hashed_ids(commitment: &StageCommitment, input_len: u32) -> u32 {
+    let input = if commitment.upstream.is_none() { input_len } else { 0 };
     match &commitment.output {
-        None if commitment.upstream.is_some() => 0,
-        // The first stage of an embedding.
-        None => input_len,
+        None => input,
         Some(Output::Ids(ids)) => input_len.saturating_add(ids.len() as u32),
-        Some(Output::Vector(vector)) => input_len.saturating_add((vector.len() as u32).div_ceil(2)),
+        Some(Output::Vector(vector)) => input.saturating_add((vector.len() as u32).div_ceil(64)),
     }
 }
 

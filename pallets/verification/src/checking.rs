@@ -99,7 +99,7 @@ impl<T: Config> Pallet<T> {
             return Verdict::Is(StageStatus::Disputed);
         }
         let agree = count(|a| matches!(a, CheckVerdict::Agree(_)));
-        let unavailable = count(|a| matches!(a, CheckVerdict::Unavailable(_)));
+        let unavailable = count(|a| matches!(a, CheckVerdict::Unavailable));
         let half = unavailable.saturating_mul(2) >= stage.seats.len();
         // One alone may be the checker's own fault: two more seats tell.
         if unavailable >= 2 && half {

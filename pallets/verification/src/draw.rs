@@ -102,7 +102,7 @@ impl<T: Config> Pallet<T> {
         let Some(executor) = job.stages.get(usize::from(s)).map(|a| &a.executor) else { return 0 };
         let electorate = Electorates::<T>::get(job.job, s);
         let work = Self::max_work(job, s);
-        let fee = market::check_fee(&job.params, work).unwrap_or(Balance::MAX);
+        let fee = market::check_fee(&job.params, job.spec.task, work).unwrap_or(Balance::MAX);
         let Some(backing) = market::checker_backing(fee, electorate.len() as u32) else { return 0 };
         let pool: Vec<(Holder, Balance)> = T::Providers::holders(&key)
             .into_iter()

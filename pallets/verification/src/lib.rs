@@ -130,7 +130,7 @@ pub mod pallet {
     #[pallet::storage]
     pub type Electorates<T> = StorageDoubleMap<_, Identity, JobHash, Twox64Concat, u8, Electors, ValueQuery>;
 
-    /// Generated ids of attempts whose last stage has committed.
+    /// The answers of attempts, ids or a vector, whose last stage has committed.
     #[pallet::storage]
     pub type Outputs<T> = StorageMap<_, Identity, JobHash, Output, OptionQuery>;
 
@@ -275,6 +275,8 @@ pub mod pallet {
         TooFewAuthors,
         /// A list is full: an invariant is broken.
         Full,
+        /// The first stage's input is on the chain: a check of it answers `Agree` or `Dissent`.
+        InputIsPublic,
     }
 
     #[pallet::hooks]

@@ -154,7 +154,7 @@ impl<T: Config> Pallet<T> {
 
     /// The posted fee of checking a stage.
     pub(crate) fn check_fee(job: &OpenJob, stage: u8) -> Balance {
-        market::check_fee(&job.params, Self::max_work(job, stage)).unwrap_or(Balance::MAX)
+        market::check_fee(&job.params, job.spec.task, Self::max_work(job, stage)).unwrap_or(Balance::MAX)
     }
 
     pub(crate) fn report_executor(job: &OpenJob, stage: u8, kind: OffenceKind, reporter: Option<AccountId>) {

@@ -2,7 +2,11 @@
 
 use crate::pallet::*;
 use alloc::collections::BTreeSet;
-use assay_primitives::{traits::Market, JobPhase};
+use assay_primitives::{
+    digest,
+    traits::{Market, OpenJob},
+    JobPhase, JobTask, Output,
+};
 use frame::prelude::*;
 
 impl<T: Config> Pallet<T> {
@@ -12,6 +16,8 @@ impl<T: Config> Pallet<T> {
     /// 4. The count of seats is right. A job waits for its draw exactly while it is in that phase; it has seats only after it.
     /// 5. Disputes exist only while the job is escalated.
     /// 6. Remembered authors are in their place.
+    /// 7. An output is there exactly if the last stage has committed, is of the job's task, and has the committed root.
+    /// 8. A stage that no other feeds is not blocked, and has committed to the root of its input.
     pub fn do_try_state() -> Result<(), DispatchError> {
         let mut drawing = BTreeSet::new();
         let mut stage_keys = BTreeSet::new();
@@ -23,6 +29,7 @@ impl<T: Config> Pallet<T> {
             if job.phase == JobPhase::Drawing {
                 drawing.insert(hash);
             }
+            Self::try_output(&job)?;
             let mut seats = 0usize;
             for (s, assigned) in job.stages.iter().enumerate() {
                 let stage = Stages::<T>::get(hash, s as u8).ok_or("1: a stage is missing")?;
@@ -31,6 +38,12 @@ impl<T: Config> Pallet<T> {
                 ensure!(seated.len() == stage.seats.len(), "3: two seats of one controller");
                 ensure!(!seated.contains(&assigned.executor), "3: an executor checks itself");
                 seats = seats.saturating_add(stage.seats.len());
+                if crate::answers::upstream_of(&job, s as u8).is_none() {
+                    ensure!(!stage.blocked, "8: blocked by nobody");
+                    let input = stage.commit.as_ref().filter(|_| job.spec.task == JobTask::Embed).map(|c| c.in_root);
+                    let right = || digest::ids_root(job.spec.input_ids(), &[]);
+                    ensure!(input.is_none_or(|root| root == right()), "8: committed to another input");
+                }
                 let early = matches!(job.phase, JobPhase::Running | JobPhase::Drawing);
                 ensure!(!early || stage.seats.is_empty(), "4: seats before the draw");
                 ensure!(early || stage.commit.is_some(), "1: checked without a commitment");
@@ -49,6 +62,19 @@ impl<T: Config> Pallet<T> {
             Authors::<T>::iter().all(|(place, a)| Self::place_of(a.block) == place),
             "6: an author in a wrong place"
         );
+        Ok(())
+    }
+
+    fn try_output(job: &OpenJob) -> Result<(), DispatchError> {
+        let last = job.stages.len().saturating_sub(1) as u8;
+        let committed = Stages::<T>::get(job.job, last).and_then(|stage| stage.commit).map(|commit| commit.out_root);
+        let root = match (job.spec.task, Outputs::<T>::get(job.job)) {
+            (_, None) => None,
+            (JobTask::Generate { .. }, Some(Output::Ids(ids))) => Some(digest::ids_root(job.spec.input_ids(), &ids)),
+            (JobTask::Embed, Some(Output::Vector(vector))) => Some(digest::vector_root(&vector)),
+            _ => return Err("7: an output of another task".into()),
+        };
+        ensure!(root == committed, "7: the output and the last commitment differ");
         Ok(())
     }
 }

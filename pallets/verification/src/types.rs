@@ -58,7 +58,7 @@ pub struct Commit {
     pub out_root: H256,
     /// Digest of its stage root.
     pub digest: H256,
-    /// Rows under the upstream's signature over `in_root`; 0 in a job of one stage.
+    /// Rows under the upstream's signature over `in_root`; 0 where no other stage feeds it.
     pub in_rows: u32,
 }
 

@@ -18,9 +18,14 @@ pub fn pay(price: Balance, work: WorkUnits) -> Option<Balance> {
     price.checked_mul(work as Balance)
 }
 
-/// Fee of one check of `prefill` work units, rounded down.
-pub fn check_fee(params: &Params, prefill: WorkUnits) -> Option<Balance> {
-    Some(params.check_ratio * pay(params.base_price, prefill)?)
+/// Fee of one check of `prefill` work units, rounded down: of a generation a share of the reserve price, because repeating it in
+/// one prefill is cheaper than generating it; of an embedding all of it, because that is one prefill itself.
+pub fn check_fee(params: &Params, task: JobTask, prefill: WorkUnits) -> Option<Balance> {
+    let ratio = match task {
+        JobTask::Generate { .. } => params.check_ratio,
+        JobTask::Embed => Perbill::one(),
+    };
+    Some(ratio * pay(params.base_price, prefill)?)
 }
 
 /// Work of one stage, as the escrow needs it.
@@ -33,12 +38,12 @@ pub struct StageWork {
 }
 
 /// `sum over stages of P_cap * WU_max + (k-1) * rho * P_base * WU_prefill`, plus the fixed fee; `P_cap` is the client's
-/// maximum, at most the reserve price. `None` on overflow.
-pub fn escrow(params: &Params, max_price: Balance, k: u8, stages: &[StageWork]) -> Option<Balance> {
+/// maximum, at most the reserve price, and `rho` the task's ratio of [`check_fee`]. `None` on overflow.
+pub fn escrow(params: &Params, max_price: Balance, k: u8, task: JobTask, stages: &[StageWork]) -> Option<Balance> {
     let cap = max_price.min(params.base_price);
     let checkers = Balance::from(k.saturating_sub(1));
     stages.iter().try_fold(params.fixed_fee, |sum, s| {
-        sum.checked_add(pay(cap, s.max)?)?.checked_add(check_fee(params, s.prefill)?.checked_mul(checkers)?)
+        sum.checked_add(pay(cap, s.max)?)?.checked_add(check_fee(params, task, s.prefill)?.checked_mul(checkers)?)
     })
 }
 
@@ -234,11 +239,13 @@ mod tests {
         }
 
         #[test]
-        fn escrow_covers_every_award(works in proptest::collection::vec((1u64..1_000_000, 1u64..1_000_000), 1..16), max in 1u128..1_000_000_000, k in 1u8..8) {
+        fn escrow_covers_every_award(works in proptest::collection::vec((1u64..1_000_000, 1u64..1_000_000), 1..16), max in 1u128..1_000_000_000, k in 1u8..8, embed: bool) {
             let p = Params::public();
+            let generate = JobTask::Generate { max_new_tokens: 1, sampling: crate::SamplingParams::GREEDY };
+            let task = if embed { JobTask::Embed } else { generate };
             let stages: Vec<_> = works.iter().map(|(a, b)| StageWork { max: *a, prefill: *b }).collect();
-            let held = escrow(&p, max, k, &stages).unwrap();
-            let spent: u128 = stages.iter().map(|s| pay(max.min(p.base_price), s.max).unwrap() + check_fee(&p, s.prefill).unwrap() * u128::from(k - 1)).sum();
+            let held = escrow(&p, max, k, task, &stages).unwrap();
+            let spent: u128 = stages.iter().map(|s| pay(max.min(p.base_price), s.max).unwrap() + check_fee(&p, task, s.prefill).unwrap() * u128::from(k - 1)).sum();
             prop_assert_eq!(held, spent + p.fixed_fee);
         }
 

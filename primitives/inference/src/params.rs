@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Params {
     /// Reserve price per work unit: no executor is paid more (protocol section 3). Fixed until the posted-price controller.
     pub base_price: Balance,
-    /// A check is paid this share of `base_price` per work unit of prefill (rho).
+    /// A check of a generation is paid this share of `base_price` per work unit of prefill (rho); one of an embedding, all of it.
     pub check_ratio: Perbill,
     /// Not refundable after assignment; pays the checks of failed attempts, the rest is burned.
     pub fixed_fee: Balance,

@@ -303,17 +303,6 @@ pub struct StageCommitment {
     pub output: Option<Output>,
 }
 
-/// Which boundary of a stage could not be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-pub enum Boundary {
-    /// What the stage received.
-    #[codec(index = 0)]
-    Input,
-    /// What it handed on.
-    #[codec(index = 1)]
-    Output,
-}
-
 /// A checker's answer (protocol section 5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub enum CheckVerdict {
@@ -323,9 +312,9 @@ pub enum CheckVerdict {
     /// Another root: the checker's own digest of that.
     #[codec(index = 1)]
     Dissent(H256),
-    /// No rows that hash to the public root could be had in time.
+    /// No rows that hash to the public root could be had in time. Not of the first stage, whose input is public.
     #[codec(index = 2)]
-    Unavailable(Boundary),
+    Unavailable,
 }
 
 /// What opens a commitment: the parts of a stage root (`docs/exact.md`, section 11) that the chain cannot know. It makes the root

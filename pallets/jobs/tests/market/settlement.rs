@@ -114,7 +114,7 @@ fn settle_moves_money_once_for_each_recipient_and_burns_once() {
         let mut burned = 0;
         for (s, stage) in r.stages.iter().enumerate() {
             let price = [1_010, 1_020][s];
-            let fee = market::check_fee(&params, stage.work).unwrap();
+            let fee = market::check_fee(&params, spec(1, 3).task, stage.work).unwrap();
             let legs = stage.checkers.iter().map(|(who, paid)| (who, *paid, fee));
             for (who, paid, gross) in legs.chain([(&stage.executor, stage.paid, price * Balance::from(stage.work))]) {
                 assert_eq!(paid, gross - params.burn.mul_ceil(gross), "every leg is rounded by itself");

@@ -85,8 +85,12 @@ fn draw_without_enough_checkers_waits_for_capacity_then_gives_up_without_blame()
 
 /// A job of two stages that has committed to four ids, and whose draw has failed for want of checkers.
 fn undrawn(fixed_fee: Balance) -> JobHash {
+    undrawn_of(spec(1, 3), fixed_fee)
+}
+
+fn undrawn_of(spec: JobSpec, fixed_fee: Balance) -> JobHash {
     assert_ok!(Jobs::set_params(RuntimeOrigin::root(), Params { fixed_fee, ..Params::local() }));
-    let job = submit(&client(0), spec(1, 3));
+    let job = submit(&client(0), spec);
     commit_all(job, &[]);
     (0..6).for_each(|i| change_asks(i, |e| e.ask.check_slots = 0));
     run_past(open(job).due);
@@ -112,7 +116,7 @@ fn draw_that_fails_pays_each_executor_as_if_for_a_check_out_of_the_fixed_fee() {
         let issuance = Balances::total_issuance();
         let job = undrawn(Params::local().fixed_fee);
         // Six positions of four layers, and in the last stage a head for each of the four ids.
-        let fee = |work| market::check_fee(&Params::local(), work).unwrap();
+        let fee = |work| market::check_fee(&Params::local(), spec(1, 3).task, work).unwrap();
         let fees = [fee(24), fee(28)];
         let burned = fees.map(|fee| Params::local().burn.mul_ceil(fee));
         let paid = |s: usize| fees[s] - burned[s];
@@ -121,8 +125,13 @@ fn draw_that_fails_pays_each_executor_as_if_for_a_check_out_of_the_fixed_fee() {
         for s in 0..2 {
             assert_eq!(Balances::free_balance(controller(s)), FUNDS + paid(s.into()));
         }
-        let escrow =
-            market::escrow(&Params::local(), 1_000_000, 3, &[40, 48].map(|w| market::StageWork { max: w, prefill: w }));
+        let escrow = market::escrow(
+            &Params::local(),
+            1_000_000,
+            3,
+            spec(1, 3).task,
+            &[40, 48].map(|w| market::StageWork { max: w, prefill: w }),
+        );
         assert_eq!(held(&client(0)), escrow.unwrap() - fees.iter().sum::<Balance>());
         assert_eq!(issuance - Balances::total_issuance(), burned.iter().sum());
         check_invariants();
@@ -136,9 +145,22 @@ fn draw_that_fails_pays_each_executor_as_if_for_a_check_out_of_the_fixed_fee() {
 }
 
 #[test]
+fn draw_that_fails_pays_the_executors_of_an_embedding_for_all_of_its_positions() {
+    setup(1, 6).execute_with(|| {
+        let works: Vec<_> = Jobs::quote(embedding(1, 3)).unwrap().stages.iter().map(|s| s.work).collect();
+        let fees: Vec<_> =
+            works.iter().map(|work| market::check_fee(&Params::local(), JobTask::Embed, *work).unwrap()).collect();
+        let job = undrawn_of(embedding(1, 3), fees.iter().sum());
+        let sums: Vec<_> = unchecked(job).into_iter().map(|(s, _, paid, burned)| (s, paid + burned)).collect();
+        assert_eq!(sums, vec![(0, fees[0]), (1, fees[1])]);
+        check_invariants();
+    });
+}
+
+#[test]
 fn draw_that_fails_pays_no_more_than_the_fixed_fee() {
     setup(1, 6).execute_with(|| {
-        let first = market::check_fee(&Params::local(), 24).unwrap();
+        let first = market::check_fee(&Params::local(), spec(1, 3).task, 24).unwrap();
         let job = undrawn(first + 1);
         let sums: Vec<_> = unchecked(job).into_iter().map(|(s, _, paid, burned)| (s, paid + burned)).collect();
         assert_eq!(sums, vec![(0, first), (1, 1)]);

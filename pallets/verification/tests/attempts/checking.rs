@@ -14,7 +14,7 @@ fn checking(k: u8) -> JobHash {
 }
 
 fn unavailable(job: JobHash, stage: u8, who: &AccountId) -> DispatchResult {
-    let verdict = CheckVerdict::Unavailable(Boundary::Input);
+    let verdict = CheckVerdict::Unavailable;
     answer(&worker(index_of(who)), Answer::Check { at: at(job, stage), verdict })
 }
 
@@ -60,7 +60,7 @@ fn no_show_gets_two_more_seats_drawn_and_is_slashed_its_share_of_the_fee() {
             agree(job, 0, &seat.controller);
         }
         reveal_all(job);
-        let fee = market::check_fee(&Params::local(), 40).unwrap();
+        let fee = market::check_fee(&Params::local(), spec(1, 3).task, 40).unwrap();
         let slash = market::liveness(&Params::local(), fee);
         assert_eq!(faults(), vec![(0, before[1].controller.clone(), OffenceKind::NoShow, slash)]);
         let r = receipt(job);
@@ -108,15 +108,15 @@ fn late_dissent_always_escalates() {
 fn unavailable_one_of_two_gets_more_seats_and_the_stage_can_still_be_agreed() {
     Setup::with(8).build().execute_with(|| {
         let job = checking(3);
-        let first = seats(job, 0);
-        assert_ok!(unavailable(job, 0, &first[0].controller));
-        agree(job, 0, &first[1].controller);
-        assert_eq!(seats(job, 0).len(), 4);
-        seats(job, 0)[2..].iter().for_each(|s| agree(job, 0, &s.controller));
-        assert_eq!(status(job, 0), StageStatus::Agreed);
-        seats(job, 1).iter().for_each(|s| agree(job, 1, &s.controller));
+        let first = seats(job, 1);
+        assert_ok!(unavailable(job, 1, &first[0].controller));
+        agree(job, 1, &first[1].controller);
+        assert_eq!(seats(job, 1).len(), 4);
+        seats(job, 1)[2..].iter().for_each(|s| agree(job, 1, &s.controller));
+        assert_eq!(status(job, 1), StageStatus::Agreed);
+        seats(job, 0).iter().for_each(|s| agree(job, 0, &s.controller));
         reveal_all(job);
-        assert_eq!(receipt(job).stages[0].checkers.len(), 3);
+        assert_eq!(receipt(job).stages[1].checkers.len(), 3);
         assert!(faults().is_empty(), "saying that nothing could be had is no fault");
     });
 }
@@ -125,35 +125,52 @@ fn unavailable_one_of_two_gets_more_seats_and_the_stage_can_still_be_agreed() {
 fn unavailable_half_fails_the_attempt_with_a_liveness_fault_of_the_executor() {
     Setup::with(8).build().execute_with(|| {
         let job = checking(3);
-        for seat in seats(job, 0) {
-            assert_ok!(unavailable(job, 0, &seat.controller));
+        for seat in seats(job, 1) {
+            assert_ok!(unavailable(job, 1, &seat.controller));
         }
-        assert_eq!(status(job, 0), StageStatus::Withheld);
+        assert_eq!(status(job, 1), StageStatus::Withheld);
         assert_eq!(open(job).phase, JobPhase::Checking, "the other stage may have a dispute to decide first");
-        let honest = seats(job, 1);
+        let honest = seats(job, 0);
         let before = Balances::free_balance(&honest[0].controller);
-        honest.iter().for_each(|s| agree(job, 1, &s.controller));
-        let slash = market::liveness(&Params::local(), 1_010 * 40);
-        assert_eq!(faults(), vec![(0, controller(0), OffenceKind::Withheld, slash)]);
+        honest.iter().for_each(|s| agree(job, 0, &s.controller));
+        let slash = market::liveness(&Params::local(), 1_020 * 48);
+        assert_eq!(faults(), vec![(1, controller(1), OffenceKind::Withheld, slash)]);
         assert_eq!(open(job).phase, JobPhase::Requeue);
         assert!(Balances::free_balance(&honest[0].controller) > before, "good checks are paid out of the fixed fee");
         next_block();
-        assert!(open(job).stages.iter().all(|s| s.executor != controller(0)));
+        assert!(open(job).stages.iter().all(|s| s.executor != controller(1)));
     });
+}
+
+#[test]
+fn unavailable_of_the_first_stage_is_refused_because_its_input_is_public() {
+    for task in [spec(1, 3), embedding(1, 3)] {
+        Setup::with(8).build().execute_with(|| {
+            let job = submit(&client(0), task);
+            commit_all(job, &[]);
+            run_to_checking(job);
+            for seat in seats(job, 0) {
+                assert_err!(unavailable(job, 0, &seat.controller), Error::<Test>::InputIsPublic);
+                agree(job, 0, &seat.controller);
+            }
+            assert_eq!(status(job, 0), StageStatus::Agreed);
+            assert!(faults().is_empty());
+        });
+    }
 }
 
 #[test]
 fn unavailable_alone_and_nobody_else_to_ask_is_withheld() {
     Setup::with(3).build().execute_with(|| {
         let job = checking(2);
-        // Stage 0 has one checker; of the others one executes it and the other sits already.
-        world::Bonds::<Test>::insert(controller(1), 1);
-        let only = seats(job, 0)[0].controller.clone();
-        seats(job, 1).iter().for_each(|s| agree(job, 1, &s.controller));
-        change_asks(1, |e| e.usable = false);
-        assert_ok!(unavailable(job, 0, &only));
+        // Stage 1 has one checker; of the others one executes it and the other sits already.
+        world::Bonds::<Test>::insert(controller(0), 1);
+        let only = seats(job, 1)[0].controller.clone();
+        seats(job, 0).iter().for_each(|s| agree(job, 0, &s.controller));
+        change_asks(0, |e| e.usable = false);
+        assert_ok!(unavailable(job, 1, &only));
         assert_eq!(faults()[0].2, OffenceKind::Withheld);
-        world::Bonds::<Test>::insert(controller(1), BOND);
+        world::Bonds::<Test>::insert(controller(0), BOND);
     });
 }
 

@@ -127,3 +127,84 @@ fn wrong_vector_that_a_checker_dissents_from_costs_its_stage() {
         assert_eq!(faults(), vec![(1, controller(1), OffenceKind::WrongResult, backing)]);
     });
 }
+
+#[test]
+fn commit_of_a_stage_alone_to_another_input_is_refused_and_it_cannot_be_blocked() {
+    Setup::default().build().execute_with(|| {
+        let job = submit(&client(0), embedding(0, 2));
+        assert_eq!(open(job).stages.len(), 1);
+        assert_err!(commit(job, 0, |c| c.in_root = H256::zero()), Error::<Test>::InputRootMismatch);
+        assert_err!(answer(&worker_of(job, 0), Answer::Blocked { at: at(job, 0) }), Error::<Test>::HandoffUnexpected);
+        assert_ok!(commit(job, 0, |_| ()));
+        assert_eq!(open(job).phase, JobPhase::Drawing);
+    });
+}
+
+#[test]
+fn right_root_beside_another_vector_convicts_its_stage_and_not_the_dissenters() {
+    Setup::with(6).build().execute_with(|| {
+        let job = submit(&client(0), embedding(1, 3));
+        let backing = open(job).stages[1].backing;
+        assert_ok!(commit_as(job, 0, 0));
+        assert_ok!(commit_as(job, 1, OTHER_BOUNDARY));
+        run_to_checking(job);
+        for seat in seats(job, 0) {
+            assert_ok!(check_as(job, 0, &seat.controller, 0, 0));
+        }
+        let dissenters: Vec<_> = seats(job, 1).into_iter().map(|seat| seat.controller).collect();
+        for who in &dissenters {
+            assert_ok!(check_as(job, 1, who, OTHER_BOUNDARY, 0));
+        }
+        for (who, _, voted) in Verification::job_view(job).unwrap().stages[1].dispute.clone().unwrap().electorate {
+            if !voted {
+                assert_ok!(vote_as(job, 1, &who, OTHER_BOUNDARY));
+            }
+        }
+        assert_ok!(reveal_as(job, 1, &worker(5), OTHER_BOUNDARY));
+        assert_eq!(faults(), vec![(1, controller(1), OffenceKind::WrongResult, backing)]);
+        assert!(dissenters.iter().all(|who| Balances::free_balance(who) > FUNDS));
+    });
+}
+
+#[test]
+fn dissent_that_is_overruled_leaves_the_vector_and_pays_its_executors() {
+    Setup::with(6).build().execute_with(|| {
+        let job = submit(&client(0), embedding(1, 2));
+        commit_all(job, &[]);
+        run_to_checking(job);
+        let liar = seats(job, 0)[0].controller.clone();
+        assert_ok!(check_as(job, 0, &liar, 1, 0));
+        for seat in seats(job, 1) {
+            assert_ok!(check_as(job, 1, &seat.controller, 0, 0));
+        }
+        assert_eq!(open(job).phase, JobPhase::Escalated);
+        for (who, _, voted) in Verification::job_view(job).unwrap().stages[0].dispute.clone().unwrap().electorate {
+            if !voted {
+                assert_ok!(vote_as(job, 0, &who, 0));
+            }
+        }
+        assert_ok!(reveal_as(job, 0, &worker(5), 0));
+        assert_ok!(reveal_as(job, 1, &worker(1), 0));
+        let r = receipt(job);
+        assert_eq!((r.output, r.ids_root), (Output::Vector(vector()), digest::ids_root(&[1, 2, 3], &[])));
+        assert!(r.assurance.escalated && r.stages.iter().all(|s| s.paid > 0));
+        assert_eq!(faults()[0].1, liar);
+    });
+}
+
+#[test]
+fn check_of_an_embedding_is_paid_as_its_execution_at_the_reserve_price() {
+    Setup::with(6).build().execute_with(|| {
+        let job = submit(&client(0), embedding(1, 3));
+        commit_all(job, &[]);
+        run_to_checking(job);
+        check_all(job, &[]);
+        reveal_all(job);
+        let params = Params::local();
+        for stage in receipt(job).stages {
+            let gross = market::pay(params.base_price, stage.work).unwrap();
+            assert_eq!(stage.checkers.len(), 2);
+            assert!(stage.checkers.iter().all(|(_, paid)| *paid == gross - params.burn.mul_ceil(gross)));
+        }
+    });
+}

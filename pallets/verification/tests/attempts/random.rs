@@ -152,7 +152,7 @@ impl Run {
                 let seated = seats(job, stage);
                 let Some(seat) = self.source.pick(&seated) else { return };
                 if self.source.one_in(12) {
-                    let verdict = CheckVerdict::Unavailable(Boundary::Output);
+                    let verdict = CheckVerdict::Unavailable;
                     let who = worker(index_of(&seat.controller));
                     answer(&who, Answer::Check { at: at(job, stage), verdict })
                 } else if self.source.one_in(24) {

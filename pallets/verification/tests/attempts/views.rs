@@ -117,8 +117,8 @@ fn job_view_after_a_failed_attempt_shows_what_is_still_held() {
         run_to_checking(job);
         for s in 0..2 {
             for seat in seats(job, s) {
-                if s == 0 {
-                    let verdict = CheckVerdict::Unavailable(Boundary::Input);
+                if s == 1 {
+                    let verdict = CheckVerdict::Unavailable;
                     let who = worker(index_of(&seat.controller));
                     assert_ok!(answer(&who, Answer::Check { at: at(job, s), verdict }));
                 } else {
