@@ -41,7 +41,7 @@ const CALIBRATION_PHRASES: usize = 256;
 /// Tokens of these texts whose inputs guide the rounding, about.
 const ROUNDING_TOKENS: usize = 10_000;
 /// Phrases whose inputs guide it too.
-const ROUNDING_PHRASES: usize = 512;
+const ROUNDING_PHRASES: usize = 1024;
 /// Fewer tokens of calibration text say nothing about ranges.
 const LEAST_TOKENS: usize = 64;
 /// Fraction bits of queries, keys and up.
@@ -166,6 +166,8 @@ impl EncoderSource {
         for phrase in phrases(&passages, CALIBRATION_PHRASES) {
             texts.push(self.encode(&phrase)?);
         }
+        // Of what the tokenizer drops as a whole.
+        texts.retain(|ids| !ids.is_empty());
         Ok(texts)
     }
 
@@ -239,7 +241,8 @@ impl EncoderSource {
         let tokens: usize = texts.iter().map(Vec::len).sum();
         let whole = texts.iter().step_by(tokens.div_ceil(ROUNDING_TOKENS).max(1)).cloned().collect();
         let phrases = phrases(&passages(calibration), ROUNDING_PHRASES);
-        let phrases = phrases.iter().map(|text| self.encode(text)).collect::<Result<Vec<_>>>()?;
+        let mut phrases = phrases.iter().map(|text| self.encode(text)).collect::<Result<Vec<_>>>()?;
+        phrases.retain(|ids| !ids.is_empty());
         let words = self.tokenizer.words();
         let mixed = random_words(&phrases, &words, 4);
         let random = random_words(&phrases, &words, 0);

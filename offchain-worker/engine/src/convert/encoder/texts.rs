@@ -22,14 +22,14 @@ pub fn spread<'a>(items: &'a [&'a str], count: usize) -> impl Iterator<Item = &'
     (0..count).map(move |i| items[i * items.len() / count])
 }
 
-/// At most `count` runs of one to nine words, evenly spread over the passages.
+/// At most `count` runs of one to five words, evenly spread over the passages.
 pub fn phrases(passages: &[&str], count: usize) -> Vec<String> {
     let words: Vec<&str> = passages.iter().flat_map(|passage| passage.split_whitespace()).collect();
     let count = count.min(words.len());
     (0..count)
         .map(|i| {
             let from = &words[i * words.len() / count..];
-            from[..from.len().min(1 + i % 9)].join(" ")
+            from[..from.len().min(1 + i % 5)].join(" ")
         })
         .collect()
 }
@@ -73,8 +73,8 @@ mod tests {
     fn phrases_are_runs_of_words_of_different_lengths() {
         let passage = "a b\nc d e f g h i j";
         let found = phrases(&[passage; 10], 20);
-        assert_eq!(found[..3], ["a", "f g", "a b c"]);
-        assert_eq!((&found[8][..], &found[19][..]), ("a b c d e f g h i", "f g"));
+        assert_eq!(found[..5], ["a", "f g", "a b c", "f g h i", "a b c d e"]);
+        assert_eq!((&found[5][..], &found[19][..]), ("f", "f g h i j"));
         assert_eq!(phrases(&["a b"], 9), ["a", "b"]);
         assert!(phrases(&[], 9).is_empty());
     }
