@@ -16,8 +16,8 @@ SELECTION := --workspace --bins --tests --profile $(PROFILE)
 UNDER_TEST := $(SELECTION) --features assay-node/faults
 # The interpreter that Debian's numpy belongs to.
 PYTHON ?= /usr/bin/python3
-# The encoder on real weights, fetched for its tests (84 MB). `MINILM=skip` leaves these out, and says so.
-export MINILM ?= fetch
+# Published models, fetched for the tests on real weights (84 and 93 MB). `MODELS=skip` leaves these out, and says so.
+export MODELS ?= fetch
 # llama.cpp, to which the engine is compared, is built from its source. `LLAMA_CPP=skip` leaves it out, and says so.
 LLAMA_CPP ?= build
 ENGINE_BENCH = $(CARGO) bench --locked -p assay-engine --bench engine -- $(BENCH)
@@ -42,12 +42,13 @@ build: setup ## Build the node, the command lines and the tests
 test: setup ## Run the tests: unit and integration, networks of four nodes, the twin, format and lints
 	$(call step,Build for tests (the first time about 30 minutes on two cores))
 	@$(CARGO) build --locked $(UNDER_TEST)
-ifeq ($(MINILM),skip)
-	$(call step,Tests (MINILM=skip: the encoder is not tested on real weights))
-	@unset ASSAY_MINILM; $(CARGO) test --locked $(UNDER_TEST) --no-fail-fast
+ifeq ($(MODELS),skip)
+	$(call step,Tests (MODELS=skip: nothing is tested on published weights))
+	@unset ASSAY_MINILM ASSAY_SMOLLM2; $(CARGO) test --locked $(UNDER_TEST) --no-fail-fast
 else
 	$(call step,Tests)
-	@ASSAY_MINILM="$$(scripts/minilm.sh)"; export ASSAY_MINILM; $(CARGO) test --locked $(UNDER_TEST) --no-fail-fast
+	@ASSAY_MINILM="$$(scripts/model.sh minilm)"; ASSAY_SMOLLM2="$$(scripts/model.sh smollm2)"; export ASSAY_MINILM ASSAY_SMOLLM2; \
+		$(CARGO) test --locked $(UNDER_TEST) --no-fail-fast
 endif
 	@$(CARGO) test --locked --workspace --doc --profile $(PROFILE) --features assay-node/faults
 	$(call step,Multi-node tests)
@@ -69,12 +70,12 @@ fuzz: setup ## Feed a million damaged inputs to what reads files from elsewhere 
 twin: setup ## Run the Python twin of docs/exact.md, and compare it with the engine bit for bit
 	$(call step,Build for tests)
 	@$(CARGO) build --locked $(UNDER_TEST)
-ifeq ($(MINILM),skip)
-	$(call step,Twin (MINILM=skip: without the encoder on real weights))
+ifeq ($(MODELS),skip)
+	$(call step,Twin (MODELS=skip: without the encoder on real weights))
 	@unset ASSAY_MINILM; ASSAY_ENGINE="$(BIN)/assay-engine" PYTHONDONTWRITEBYTECODE=1 "$(PYTHON)" twin/check.py
 else
 	$(call step,Twin)
-	@ASSAY_MINILM="$$(scripts/minilm.sh)"; export ASSAY_MINILM; \
+	@ASSAY_MINILM="$$(scripts/model.sh minilm)"; export ASSAY_MINILM; \
 		ASSAY_ENGINE="$(BIN)/assay-engine" PYTHONDONTWRITEBYTECODE=1 "$(PYTHON)" twin/check.py
 endif
 

@@ -3,7 +3,7 @@
 #
 #   zombienet/run.sh NODE [TEST.zndsl ...]        all tests of this folder if none is named
 #
-# The command lines are those beside the node. MINILM=skip leaves out the test that needs an encoder of 84 MB.
+# The command lines are those beside the node. MODELS=skip leaves out the test that needs an encoder of 84 MB.
 #
 # The last line is `zombienet: N passed, N failed`. On failure the nodes' logs stay, and their folder is named.
 set -euo pipefail
@@ -52,12 +52,12 @@ export ASSAY_ENCODER="$work/minilm"
 for test in "${tests[@]}"; do
     name=$(basename "$test" .zndsl)
     if [ "$name" = embed ]; then
-        if [ "${MINILM:-fetch}" = skip ]; then
-            echo "zombienet: $name is left out (MINILM=skip)"
+        if [ "${MODELS:-fetch}" = skip ]; then
+            echo "zombienet: $name is left out (MODELS=skip)"
             continue
         fi
         echo "zombienet: converting the encoder"
-        "$ASSAY_ENGINE" convert "$("$here/../scripts/minilm.sh")" "$ASSAY_ENCODER" >"$work/convert.log" 2>&1 ||
+        "$ASSAY_ENGINE" convert "$("$here/../scripts/model.sh" minilm)" "$ASSAY_ENCODER" >"$work/convert.log" 2>&1 ||
             { cat "$work/convert.log"; exit 1; }
     fi
     echo "zombienet: $name"

@@ -1,6 +1,6 @@
 //! Encoders on real weights: all-MiniLM-L6-v2 against its float reference, over this repository's own documents.
 //!
-//! `ASSAY_MINILM` names the folder that `scripts/minilm.sh` fetches; `make test` sets it. Without it nothing is tested,
+//! `ASSAY_MINILM` names the folder that `scripts/model.sh minilm` fetches; `make test` sets it. Without it nothing is tested,
 //! and the test says so.
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
@@ -63,7 +63,7 @@ fn ranked(query: &[f32], passages: &[Vec<f32>]) -> Vec<(usize, f64)> {
 #[test]
 fn minilm_vectors_and_retrieval_equal_the_float_model() {
     let Some(folder) = std::env::var_os("ASSAY_MINILM") else {
-        eprintln!("skipped: ASSAY_MINILM is not set; `make test` sets it, or: ASSAY_MINILM=$(scripts/minilm.sh)");
+        eprintln!("skipped: ASSAY_MINILM is not set; `make test` sets it, or: ASSAY_MINILM=$(scripts/model.sh minilm)");
         return;
     };
     let source = EncoderSource::open(Path::new(&folder), None).unwrap();

@@ -1,6 +1,6 @@
 //! Weights of the calls and of the work that hooks do, measured by `frame-omni-bencher`. Written by `make weights`; not by hand.
 //!
-//! 2026-11-22, AMD EPYC, steps 10, repeat 6, Wasm Compiled. Storage is accounted by
+//! 2026-11-23, AMD EPYC, steps 20, repeat 10, Wasm Compiled. Storage is accounted by
 //! `T::DbWeight`, on top of the times below.
 #![allow(unused_parens, missing_docs)]
 #![cfg_attr(rustfmt, rustfmt_skip)]
@@ -62,7 +62,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Agenda` (r:0 w:1)
 	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Specs` (r:0 w:1)
-	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
+	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8345), added: 10820, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Attempts` (r:0 w:1)
 	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Electorates` (r:0 w:16)
@@ -71,10 +71,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Verification::Stages` (`max_values`: None, `max_size`: Some(2103), added: 4578, mode: `MaxEncodedLen`)
 	/// `s`: `[1, 16]`.
 	fn submit(s: u32, ) -> Weight {
-		// Minimum execution time: 383_891_000 picoseconds.
-		Weight::from_parts(485_952_233, 21470)
-			// Standard error: 2_377_690
-			.saturating_add(Weight::from_parts(178_388_665, 0).saturating_mul(s.into()))
+		// Minimum execution time: 368_928_000 picoseconds.
+		Weight::from_parts(275_809_601, 21470)
+			// Standard error: 351_144
+			.saturating_add(Weight::from_parts(122_099_034, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(24_u64))
 			.saturating_add(T::DbWeight::get().reads((6_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(13_u64))
@@ -84,7 +84,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Jobs` (r:1 w:1)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Specs` (r:1 w:1)
-	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
+	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8345), added: 10820, mode: `MaxEncodedLen`)
 	/// Storage: `System::Account` (r:1 w:1)
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	/// Storage: `Balances::Holds` (r:1 w:1)
@@ -104,8 +104,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Agenda` (r:0 w:1)
 	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	fn cancel() -> Weight {
-		// Minimum execution time: 175_220_000 picoseconds.
-		Weight::from_parts(278_884_000, 11809)
+		// Minimum execution time: 170_273_000 picoseconds.
+		Weight::from_parts(191_925_000, 11810)
 			.saturating_add(T::DbWeight::get().reads(10_u64))
 			.saturating_add(T::DbWeight::get().writes(9_u64))
 	}
@@ -116,8 +116,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:2 w:2)
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	fn claim() -> Weight {
-		// Minimum execution time: 98_647_000 picoseconds.
-		Weight::from_parts(109_042_000, 6196)
+		// Minimum execution time: 96_193_000 picoseconds.
+		Weight::from_parts(111_756_000, 6196)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
@@ -126,8 +126,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::ParamsOf` (r:1 w:2)
 	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
 	fn set_params() -> Weight {
-		// Minimum execution time: 19_519_000 picoseconds.
-		Weight::from_parts(22_103_000, 3605)
+		// Minimum execution time: 19_459_000 picoseconds.
+		Weight::from_parts(23_165_000, 3605)
 			.saturating_add(T::DbWeight::get().reads(2_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
@@ -138,16 +138,16 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::AgendaCursor` (r:1 w:0)
 	/// Proof: `Jobs::AgendaCursor` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
 	fn tick() -> Weight {
-		// Minimum execution time: 8_372_000 picoseconds.
-		Weight::from_parts(9_204_000, 1489)
+		// Minimum execution time: 8_342_000 picoseconds.
+		Weight::from_parts(11_226_000, 1489)
 			.saturating_add(T::DbWeight::get().reads(3_u64))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
 	/// Storage: `Jobs::Agenda` (r:1 w:0)
 	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	fn agenda_next() -> Weight {
-		// Minimum execution time: 7_801_000 picoseconds.
-		Weight::from_parts(10_215_000, 3509)
+		// Minimum execution time: 8_213_000 picoseconds.
+		Weight::from_parts(12_319_000, 3509)
 			.saturating_add(T::DbWeight::get().reads(1_u64))
 	}
 	/// Storage: `Jobs::CurrentParams` (r:1 w:0)
@@ -170,10 +170,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Staking::Ledgers` (`max_values`: None, `max_size`: Some(1418), added: 3893, mode: `MaxEncodedLen`)
 	/// `h`: `[4, 64]`.
 	fn match_stage(h: u32, ) -> Weight {
-		// Minimum execution time: 156_092_000 picoseconds.
-		Weight::from_parts(185_783_588, 9151)
-			// Standard error: 942_796
-			.saturating_add(Weight::from_parts(27_075_720, 0).saturating_mul(h.into()))
+		// Minimum execution time: 163_092_000 picoseconds.
+		Weight::from_parts(115_467_529, 9151)
+			// Standard error: 1_044_264
+			.saturating_add(Weight::from_parts(30_610_652, 0).saturating_mul(h.into()))
 			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().reads((4_u64).saturating_mul(h.into())))
 			.saturating_add(Weight::from_parts(0, 5120).saturating_mul(h.into()))
@@ -181,7 +181,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Jobs` (r:1 w:1)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Specs` (r:1 w:0)
-	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
+	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8345), added: 10820, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::ParamsOf` (r:1 w:0)
 	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
 	/// Storage: `Models::Models` (r:1 w:0)
@@ -210,10 +210,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Verification::Stages` (`max_values`: None, `max_size`: Some(2103), added: 4578, mode: `MaxEncodedLen`)
 	/// `s`: `[1, 16]`.
 	fn redispatch(s: u32, ) -> Weight {
-		// Minimum execution time: 237_813_000 picoseconds.
-		Weight::from_parts(136_962_364, 21470)
-			// Standard error: 322_203
-			.saturating_add(Weight::from_parts(118_587_107, 0).saturating_mul(s.into()))
+		// Minimum execution time: 234_208_000 picoseconds.
+		Weight::from_parts(143_548_601, 21470)
+			// Standard error: 1_064_571
+			.saturating_add(Weight::from_parts(125_847_170, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(17_u64))
 			.saturating_add(T::DbWeight::get().reads((6_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(6_u64))

@@ -1,6 +1,6 @@
 //! Weights of the calls and of the work that hooks do, measured by `frame-omni-bencher`. Written by `make weights`; not by hand.
 //!
-//! 2026-11-22, AMD EPYC, steps 10, repeat 6, Wasm Compiled. Storage is accounted by
+//! 2026-11-23, AMD EPYC, steps 20, repeat 10, Wasm Compiled. Storage is accounted by
 //! `T::DbWeight`, on top of the times below.
 #![allow(unused_parens, missing_docs)]
 #![cfg_attr(rustfmt, rustfmt_skip)]
@@ -34,8 +34,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Jobs` (r:1 w:0)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	fn answer() -> Weight {
-		// Minimum execution time: 19_779_000 picoseconds.
-		Weight::from_parts(36_564_000, 9293)
+		// Minimum execution time: 19_339_000 picoseconds.
+		Weight::from_parts(21_252_000, 9293)
 			.saturating_add(T::DbWeight::get().reads(2_u64))
 	}
 	/// Storage: `Verification::Attempts` (r:1 w:0)
@@ -43,7 +43,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Jobs` (r:1 w:0)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Specs` (r:1 w:0)
-	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
+	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8345), added: 10820, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::ParamsOf` (r:1 w:0)
 	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Now` (r:1 w:0)
@@ -55,20 +55,20 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Models::Models` (r:1 w:0)
 	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(1695), added: 4170, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Outputs` (r:0 w:1)
-	/// Proof: `Verification::Outputs` (`max_values`: None, `max_size`: Some(4130), added: 6605, mode: `MaxEncodedLen`)
+	/// Proof: `Verification::Outputs` (`max_values`: None, `max_size`: Some(8227), added: 10702, mode: `MaxEncodedLen`)
 	/// `s`: `[2, 16]`.
 	fn commit(s: u32, ) -> Weight {
-		// Minimum execution time: 155_111_000 picoseconds.
-		Weight::from_parts(219_028_340, 11809)
-			// Standard error: 478_946
-			.saturating_add(Weight::from_parts(10_613_363, 0).saturating_mul(s.into()))
+		// Minimum execution time: 145_707_000 picoseconds.
+		Weight::from_parts(154_264_341, 11810)
+			// Standard error: 174_612
+			.saturating_add(Weight::from_parts(7_007_413, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(7_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(2_u64))
 			.saturating_add(Weight::from_parts(0, 4578).saturating_mul(s.into()))
 	}
 	/// Storage: `Verification::Outputs` (r:1 w:0)
-	/// Proof: `Verification::Outputs` (`max_values`: None, `max_size`: Some(4130), added: 6605, mode: `MaxEncodedLen`)
+	/// Proof: `Verification::Outputs` (`max_values`: None, `max_size`: Some(8227), added: 10702, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Attempts` (r:1 w:1)
 	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Now` (r:1 w:0)
@@ -80,8 +80,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Verification::Drawing` (r:0 w:1)
 	/// Proof: `Verification::Drawing` (`max_values`: None, `max_size`: Some(32), added: 2507, mode: `MaxEncodedLen`)
 	fn next_phase() -> Weight {
-		// Minimum execution time: 53_139_000 picoseconds.
-		Weight::from_parts(92_808_000, 9293)
+		// Minimum execution time: 49_544_000 picoseconds.
+		Weight::from_parts(58_377_000, 11692)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(5_u64))
 	}
@@ -90,7 +90,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Jobs` (r:1 w:0)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Specs` (r:1 w:0)
-	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
+	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8345), added: 10820, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::ParamsOf` (r:1 w:0)
 	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Now` (r:1 w:0)
@@ -99,10 +99,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Verification::Stages` (`max_values`: None, `max_size`: Some(2103), added: 4578, mode: `MaxEncodedLen`)
 	/// `s`: `[2, 16]`.
 	fn blocked(s: u32, ) -> Weight {
-		// Minimum execution time: 70_455_000 picoseconds.
-		Weight::from_parts(70_704_329, 11809)
-			// Standard error: 95_522
-			.saturating_add(Weight::from_parts(6_031_904, 0).saturating_mul(s.into()))
+		// Minimum execution time: 62_993_000 picoseconds.
+		Weight::from_parts(58_819_318, 11810)
+			// Standard error: 82_078
+			.saturating_add(Weight::from_parts(5_932_029, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
@@ -113,7 +113,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Jobs` (r:1 w:0)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Specs` (r:1 w:0)
-	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
+	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8345), added: 10820, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::ParamsOf` (r:1 w:0)
 	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Stages` (r:16 w:1)
@@ -122,10 +122,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Jobs::Now` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
 	/// `s`: `[1, 16]`.
 	fn check(s: u32, ) -> Weight {
-		// Minimum execution time: 120_580_000 picoseconds.
-		Weight::from_parts(113_408_463, 11809)
-			// Standard error: 1_173_875
-			.saturating_add(Weight::from_parts(15_728_111, 0).saturating_mul(s.into()))
+		// Minimum execution time: 78_797_000 picoseconds.
+		Weight::from_parts(70_510_235, 11810)
+			// Standard error: 367_395
+			.saturating_add(Weight::from_parts(15_240_973, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
@@ -136,7 +136,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Jobs` (r:1 w:0)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Specs` (r:1 w:0)
-	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
+	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8345), added: 10820, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::ParamsOf` (r:1 w:0)
 	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Stages` (r:16 w:1)
@@ -149,10 +149,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Providers::Workers` (`max_values`: None, `max_size`: Some(80), added: 2555, mode: `MaxEncodedLen`)
 	/// `s`: `[2, 16]`.
 	fn reveal(s: u32, ) -> Weight {
-		// Minimum execution time: 225_114_000 picoseconds.
-		Weight::from_parts(259_519_466, 11809)
-			// Standard error: 2_575_809
-			.saturating_add(Weight::from_parts(11_558_155, 0).saturating_mul(s.into()))
+		// Minimum execution time: 158_896_000 picoseconds.
+		Weight::from_parts(116_363_587, 11810)
+			// Standard error: 830_337
+			.saturating_add(Weight::from_parts(19_423_421, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(7_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
@@ -163,7 +163,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Jobs` (r:1 w:0)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Specs` (r:1 w:0)
-	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
+	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8345), added: 10820, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::ParamsOf` (r:1 w:0)
 	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Stages` (r:16 w:0)
@@ -178,10 +178,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// `s`: `[1, 16]`.
 	fn reveal_disputed(s: u32, ) -> Weight {
-		// Minimum execution time: 517_909_000 picoseconds.
-		Weight::from_parts(578_981_548, 11809)
-			// Standard error: 4_556_986
-			.saturating_add(Weight::from_parts(22_084_058, 0).saturating_mul(s.into()))
+		// Minimum execution time: 448_236_000 picoseconds.
+		Weight::from_parts(610_780_639, 11810)
+			// Standard error: 1_898_681
+			.saturating_add(Weight::from_parts(9_721_814, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(8_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
@@ -192,7 +192,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Jobs` (r:1 w:0)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Specs` (r:1 w:0)
-	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
+	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8345), added: 10820, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::ParamsOf` (r:1 w:0)
 	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
 	/// Storage: `Providers::Workers` (r:1 w:0)
@@ -207,10 +207,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Verification::Electorates` (`max_values`: None, `max_size`: Some(3115), added: 5590, mode: `MaxEncodedLen`)
 	/// `s`: `[1, 16]`.
 	fn vote(s: u32, ) -> Weight {
-		// Minimum execution time: 217_313_000 picoseconds.
-		Weight::from_parts(255_740_309, 11809)
-			// Standard error: 1_615_307
-			.saturating_add(Weight::from_parts(6_721_834, 0).saturating_mul(s.into()))
+		// Minimum execution time: 175_511_000 picoseconds.
+		Weight::from_parts(224_250_195, 11810)
+			// Standard error: 865_086
+			.saturating_add(Weight::from_parts(9_465_841, 0).saturating_mul(s.into()))
 			.saturating_add(T::DbWeight::get().reads(8_u64))
 			.saturating_add(T::DbWeight::get().reads((1_u64).saturating_mul(s.into())))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
@@ -231,15 +231,15 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Verification::Authors` (r:0 w:1)
 	/// Proof: `Verification::Authors` (`max_values`: None, `max_size`: Some(80), added: 2555, mode: `MaxEncodedLen`)
 	fn note_author() -> Weight {
-		// Minimum execution time: 67_770_000 picoseconds.
-		Weight::from_parts(71_006_000, 6607)
+		// Minimum execution time: 68_151_000 picoseconds.
+		Weight::from_parts(70_955_000, 6607)
 			.saturating_add(T::DbWeight::get().reads(6_u64))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
 	/// Storage: `Jobs::Jobs` (r:1 w:0)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Specs` (r:1 w:0)
-	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
+	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8345), added: 10820, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::ParamsOf` (r:1 w:0)
 	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Attempts` (r:1 w:0)
@@ -249,18 +249,18 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Verification::Authors` (r:1 w:0)
 	/// Proof: `Verification::Authors` (`max_values`: None, `max_size`: Some(80), added: 2555, mode: `MaxEncodedLen`)
 	fn draw_probe() -> Weight {
-		// Minimum execution time: 54_521_000 picoseconds.
-		Weight::from_parts(71_947_000, 11809)
+		// Minimum execution time: 54_171_000 picoseconds.
+		Weight::from_parts(61_001_000, 11810)
 			.saturating_add(T::DbWeight::get().reads(6_u64))
 	}
 	/// Storage: `Verification::Attempts` (r:1 w:1)
 	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Outputs` (r:1 w:1)
-	/// Proof: `Verification::Outputs` (`max_values`: None, `max_size`: Some(4130), added: 6605, mode: `MaxEncodedLen`)
+	/// Proof: `Verification::Outputs` (`max_values`: None, `max_size`: Some(8227), added: 10702, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Jobs` (r:1 w:1)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(5828), added: 8303, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Specs` (r:1 w:1)
-	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8344), added: 10819, mode: `MaxEncodedLen`)
+	/// Proof: `Jobs::Specs` (`max_values`: None, `max_size`: Some(8345), added: 10820, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::ParamsOf` (r:1 w:1)
 	/// Proof: `Jobs::ParamsOf` (`max_values`: None, `max_size`: Some(140), added: 2615, mode: `MaxEncodedLen`)
 	/// Storage: `Models::Models` (r:1 w:0)
@@ -298,15 +298,15 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Jobs::Agenda` (r:0 w:1)
 	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// Storage: `Jobs::Receipts` (r:0 w:1)
-	/// Proof: `Jobs::Receipts` (`max_values`: None, `max_size`: Some(18104), added: 20579, mode: `MaxEncodedLen`)
+	/// Proof: `Jobs::Receipts` (`max_values`: None, `max_size`: Some(22201), added: 24676, mode: `MaxEncodedLen`)
 	/// Storage: `Verification::Electorates` (r:0 w:1)
 	/// Proof: `Verification::Electorates` (`max_values`: None, `max_size`: Some(3115), added: 5590, mode: `MaxEncodedLen`)
 	/// `p`: `[2, 16]`.
 	fn conclude(p: u32, ) -> Weight {
-		// Minimum execution time: 481_977_000 picoseconds.
-		Weight::from_parts(24_167_884, 11809)
-			// Standard error: 8_663_442
-			.saturating_add(Weight::from_parts(186_527_801, 0).saturating_mul(p.into()))
+		// Minimum execution time: 399_784_000 picoseconds.
+		Weight::from_parts(323_287_962, 11810)
+			// Standard error: 3_492_597
+			.saturating_add(Weight::from_parts(104_736_578, 0).saturating_mul(p.into()))
 			.saturating_add(T::DbWeight::get().reads(16_u64))
 			.saturating_add(T::DbWeight::get().reads((6_u64).saturating_mul(p.into())))
 			.saturating_add(T::DbWeight::get().writes(16_u64))
@@ -315,10 +315,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	}
 	/// `i`: `[2, 3072]`.
 	fn hash_ids(i: u32, ) -> Weight {
-		// Minimum execution time: 4_056_000 picoseconds.
-		Weight::from_parts(4_587_000, 0)
-			// Standard error: 4_932
-			.saturating_add(Weight::from_parts(2_152_193, 0).saturating_mul(i.into()))
+		// Minimum execution time: 3_715_000 picoseconds.
+		Weight::from_parts(3_866_000, 0)
+			// Standard error: 1_308
+			.saturating_add(Weight::from_parts(1_638_898, 0).saturating_mul(i.into()))
 	}
 	/// Storage: `Verification::Attempts` (r:1 w:1)
 	/// Proof: `Verification::Attempts` (`max_values`: None, `max_size`: Some(336), added: 2811, mode: `MaxEncodedLen`)
@@ -354,10 +354,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Verification::Drawing` (`max_values`: None, `max_size`: Some(32), added: 2507, mode: `MaxEncodedLen`)
 	/// `h`: `[4, 64]`.
 	fn seat(h: u32, ) -> Weight {
-		// Minimum execution time: 317_843_000 picoseconds.
-		Weight::from_parts(316_354_037, 12669)
-			// Standard error: 1_152_723
-			.saturating_add(Weight::from_parts(32_898_640, 0).saturating_mul(h.into()))
+		// Minimum execution time: 233_337_000 picoseconds.
+		Weight::from_parts(244_718_875, 12669)
+			// Standard error: 620_571
+			.saturating_add(Weight::from_parts(25_042_612, 0).saturating_mul(h.into()))
 			.saturating_add(T::DbWeight::get().reads(9_u64))
 			.saturating_add(T::DbWeight::get().reads((4_u64).saturating_mul(h.into())))
 			.saturating_add(T::DbWeight::get().writes(9_u64))
@@ -372,8 +372,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Providers::InUse` (r:1 w:1)
 	/// Proof: `Providers::InUse` (`max_values`: None, `max_size`: Some(104), added: 2579, mode: `MaxEncodedLen`)
 	fn take_seat() -> Weight {
-		// Minimum execution time: 47_361_000 picoseconds.
-		Weight::from_parts(76_163_000, 9151)
+		// Minimum execution time: 44_476_000 picoseconds.
+		Weight::from_parts(51_616_000, 9151)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}

@@ -18,7 +18,8 @@ const MAX_CALIBRATION_BYTES: usize = 4 << 20;
 /// Turns a Hugging Face checkpoint or a GGUF file into a package.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
-    /// Hugging Face folder (config.json, *.safetensors, tokenizer.json), or a .gguf file with F32, F16, BF16 or Q8_0 weights.
+    /// Hugging Face folder (config.json, *.safetensors, tokenizer.json), or a .gguf file: F32, F16, BF16 or
+    /// quantised to 4 bits and more (what it lost is lost: convert from the finest that there is).
     pub source: PathBuf,
     /// Package directory to create.
     pub out: PathBuf,

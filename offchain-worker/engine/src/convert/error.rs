@@ -103,8 +103,11 @@ pub enum ConvertError {
         /// The type in the file.
         dtype: String,
     },
-    /// A tensor of a GGUF file is quantised more coarsely than the package.
-    #[error("{}: tensor `{tensor}` is quantised as {dtype}; convert from F16, BF16, F32 or Q8_0", path.display())]
+    /// A tensor of a GGUF file is stored in a way that is not read.
+    #[error(
+        "{}: tensor `{tensor}` is stored as {dtype}; convert from F32, F16, BF16, Q8_0, Q6_K, Q5_K, Q5_1, Q5_0, Q4_K, Q4_1 or Q4_0",
+        path.display()
+    )]
     TensorQuantised {
         /// The file.
         path: PathBuf,

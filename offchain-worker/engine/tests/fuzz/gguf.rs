@@ -67,7 +67,7 @@ fn byte_level(file: &mut File) {
     file.set("tokenizer.ggml.merges", Value::Texts(vec!["a b".into()]));
 }
 
-/// A model with experts, which are taken apart, and blocks of Q8_0.
+/// A model with experts, which are taken apart, and blocks of Q8_0 and Q4_1.
 fn experts() -> File {
     let mut file = File::default();
     file.set("general.architecture", Value::Text("qwen3moe".into()));
@@ -105,7 +105,11 @@ fn experts() -> File {
         ("ffn_up_exps", vec![3, 32, 32]),
         ("ffn_down_exps", vec![3, 32, 32]),
     ] {
-        let kind = if shape.len() == 3 { Type::Q8_0 } else { Type::F32 };
+        let kind = match part {
+            "ffn_gate_exps" | "ffn_down_exps" => Type::Q8_0,
+            "ffn_up_exps" => Type::Q4_1,
+            _ => Type::F32,
+        };
         push(&format!("blk.0.{part}.weight"), &shape, kind);
     }
     sentence_pieces(&mut file);

@@ -6,6 +6,7 @@
 pub enum Type {
     F32 = 0,
     F16 = 1,
+    Q4_1 = 3,
     Q8_0 = 8,
     Bf16 = 30,
 }
@@ -171,6 +172,18 @@ fn encode(values: &[f32], kind: Type) -> Vec<u8> {
         Type::F32 => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
         Type::F16 => values.iter().flat_map(|x| half::f16::from_f32(*x).to_le_bytes()).collect(),
         Type::Bf16 => values.iter().flat_map(|x| half::bf16::from_f32(*x).to_le_bytes()).collect(),
+        Type::Q4_1 => values
+            .chunks(32)
+            .flat_map(|block| {
+                let least = block.iter().copied().fold(f32::INFINITY, f32::min);
+                let scale = (block.iter().copied().fold(f32::NEG_INFINITY, f32::max) - least) / 15.;
+                let quant = |x: f32| if scale == 0. { 0 } else { ((x - least) / scale).round() as u8 };
+                let scales = [scale, least].map(|x| half::f16::from_f32(x).to_le_bytes()).concat();
+                let halves = block.split_at(16);
+                let pairs: Vec<u8> = halves.0.iter().zip(halves.1).map(|(a, b)| quant(*a) | quant(*b) << 4).collect();
+                scales.into_iter().chain(pairs).collect::<Vec<u8>>()
+            })
+            .collect(),
         Type::Q8_0 => values
             .chunks(32)
             .flat_map(|block| {

@@ -4,9 +4,11 @@
 //! larger than memory can be converted. [`safetensors`] and the [GGUF reader](super::gguf) make the table; reading is the same
 //! for both.
 
+mod blocks;
 mod safetensors;
 mod storage;
 
+pub(super) use blocks::Block;
 pub(super) use storage::{Change, Storage};
 
 use super::{

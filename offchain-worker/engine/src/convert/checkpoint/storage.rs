@@ -1,6 +1,9 @@
 //! Types of stored values, and what file formats do to weights before they store them.
 
-/// How values are stored. All of these widen to f32 without loss.
+use super::blocks::Block;
+use std::fmt;
+
+/// How values are stored. All of these widen to f32, the numbers without loss.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Storage {
     /// IEEE 754 binary32.
@@ -9,16 +12,21 @@ pub enum Storage {
     F16,
     /// The upper half of binary32.
     BF16,
-    /// Blocks of 32 values of a row: a binary16 scale, then 32 i8.
-    Q8_0,
+    /// Blocks of values of a row.
+    Blocks(Block),
     /// Any other type, by name: such a tensor may be there but cannot be read.
     Unread(String),
 }
 
-/// Values in a block of [`Storage::Q8_0`].
-const Q8_BLOCK: usize = 32;
-/// Bytes of such a block.
-const Q8_BYTES: usize = 2 + Q8_BLOCK;
+impl fmt::Display for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blocks(block) => write!(f, "{block:?}"),
+            Self::Unread(name) => f.write_str(name),
+            plain => write!(f, "{plain:?}"),
+        }
+    }
+}
 
 impl Storage {
     /// Bytes of a row of `columns` values; `None` if such a row cannot be stored.
@@ -26,8 +34,10 @@ impl Storage {
         match self {
             Self::F32 => columns.checked_mul(4),
             Self::F16 | Self::BF16 => columns.checked_mul(2),
-            Self::Q8_0 if columns.is_multiple_of(Q8_BLOCK) => (columns / Q8_BLOCK).checked_mul(Q8_BYTES),
-            Self::Q8_0 | Self::Unread(_) => None,
+            Self::Blocks(block) if columns.is_multiple_of(block.values()) => {
+                (columns / block.values()).checked_mul(block.bytes())
+            }
+            Self::Blocks(_) | Self::Unread(_) => None,
         }
     }
 
@@ -49,14 +59,9 @@ impl Storage {
                     *value = half::bf16::from_le_bytes([b[0], b[1]]).to_f32();
                 }
             }
-            Self::Q8_0 => {
-                for (values, b) in values.chunks_exact_mut(Q8_BLOCK).zip(bytes.chunks_exact(Q8_BYTES)) {
-                    let (scale, quants) = b.split_at(2);
-                    let scale = half::f16::from_le_bytes([scale[0], scale[1]]).to_f32();
-                    // 11 bits times 8 bits: exact.
-                    for (value, q) in values.iter_mut().zip(quants) {
-                        *value = scale * f32::from(*q as i8);
-                    }
+            Self::Blocks(block) => {
+                for (values, b) in values.chunks_exact_mut(block.values()).zip(bytes.chunks_exact(block.bytes())) {
+                    block.widen(b, values);
                 }
             }
             // `row_bytes` gives none.
@@ -135,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn widen_q8_block_is_scale_times_quant() {
+    fn widen_block_is_scale_times_quant() {
         let mut block = half::f16::from_f32(0.125).to_le_bytes().to_vec();
         block.extend((0..32).map(|i| (i * 8 - 128) as i8 as u8));
         let mut values = [0f32; 32];
-        Storage::Q8_0.widen(&block, &mut values);
+        Storage::Blocks(Block::Q8_0).widen(&block, &mut values);
         assert_eq!((values[0], values[16], values[31]), (-16., 0., 15.));
-        assert_eq!(Storage::Q8_0.row_bytes(32), Some(block.len()));
-        assert_eq!(Storage::Q8_0.row_bytes(31), None);
+        assert_eq!(Storage::Blocks(Block::Q8_0).row_bytes(32), Some(block.len()));
+        assert_eq!(Storage::Blocks(Block::Q8_0).row_bytes(31), None);
     }
 }

@@ -7,7 +7,7 @@
 use super::value::{Array, Value, ValueType};
 use crate::{
     convert::{
-        checkpoint::Storage,
+        checkpoint::{Block, Storage},
         error::{ConvertError, Result},
     },
     package::Bytes,
@@ -241,11 +241,12 @@ impl<'a> Reader<'a> {
         match id {
             0 => Ok(Storage::F32),
             1 => Ok(Storage::F16),
-            8 => Ok(Storage::Q8_0),
             30 => Ok(Storage::BF16),
-            _ => {
-                Err(ConvertError::TensorQuantised { path: self.path.into(), tensor: name.into(), dtype: type_name(id) })
-            }
+            _ => Block::of_ggml(id).map(Storage::Blocks).ok_or_else(|| ConvertError::TensorQuantised {
+                path: self.path.into(),
+                tensor: name.into(),
+                dtype: type_name(id),
+            }),
         }
     }
 
@@ -257,7 +258,7 @@ impl<'a> Reader<'a> {
         match (row, rows) {
             (Some(row), Some(rows)) if row.checked_mul(rows).is_some() => Ok((row * rows) as u64),
             (None, _) if *columns < 1 << 32 => {
-                Err(self.error(format!("tensor `{name}` has rows of {columns} values, which {storage:?} cannot hold")))
+                Err(self.error(format!("tensor `{name}` has rows of {columns} values, which {storage} cannot hold")))
             }
             _ => Err(self.error(format!("tensor `{name}` of {shape:?} is larger than memory can address"))),
         }
@@ -327,16 +328,9 @@ impl<'a> Reader<'a> {
 /// The name of a type that is not read, from ggml's list.
 fn type_name(id: u32) -> String {
     let name = match id {
-        2 => "Q4_0",
-        3 => "Q4_1",
-        6 => "Q5_0",
-        7 => "Q5_1",
         9 => "Q8_1",
         10 => "Q2_K",
         11 => "Q3_K",
-        12 => "Q4_K",
-        13 => "Q5_K",
-        14 => "Q6_K",
         15 => "Q8_K",
         16 => "IQ2_XXS",
         17 => "IQ2_XS",

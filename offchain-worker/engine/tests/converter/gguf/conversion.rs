@@ -143,16 +143,21 @@ fn convert_gguf_q8_0_is_close_to_the_float_model() {
     assert!(agreement.perplexity_change.abs() < 0.04, "{agreement:?}");
     assert!(agreement.top1_agreement > 0.85, "{agreement:?}");
 
-    // Values that Q8_0 holds exactly lose nothing.
+    // Values that the blocks hold exactly lose nothing.
     let mut fixture = fixture;
-    for tensor in fixture.tensors.values_mut().filter(|tensor| tensor.shape.len() == 2) {
-        for block in tensor.values.chunks_mut(32) {
-            block.iter_mut().for_each(|x| *x = (*x * 254.).round().clamp(-127., 127.) / 256.);
-            block[0] = 127. / 256.;
+    let least_and_most = |most: f32, least: f32| [least / 256., most / 256.];
+    for (kind, step, ends) in
+        [(Type::Q8_0, 1., least_and_most(127., -127.)), (Type::Q4_1, 16., least_and_most(112., -128.))]
+    {
+        for tensor in fixture.tensors.values_mut().filter(|tensor| tensor.shape.len() == 2) {
+            for block in tensor.values.chunks_mut(32) {
+                block.iter_mut().for_each(|x| *x = ((*x * 254. / step).round() * step / 256.).clamp(ends[0], ends[1]));
+                block[..2].copy_from_slice(&ends);
+            }
         }
+        let root = folder_root(&fixture);
+        assert_eq!(convert(&fixture, &file_of(&fixture, kind)).unwrap(), root, "{kind:?}");
     }
-    let root = folder_root(&fixture);
-    assert_eq!(convert(&fixture, &file_of(&fixture, Type::Q8_0)).unwrap(), root);
 }
 
 /// Candle's own GGUF reader and Llama, which rotates neighbours as llama.cpp does, agree with what we make of the file.
