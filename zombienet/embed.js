@@ -1,16 +1,13 @@
 // An encoder, as its users meet it: published and asked for by the command line, offered by four providers in two stages, and its
 // vectors verified by three controllers per stage. They are those that one process computes, bit for bit.
 //
-// ASSAY_CLI       the command line
-// ASSAY_ENGINE    the engine's command line
-// ASSAY_ENCODER   the package that every node holds
+// ASSAY_CLI      the command line
+// ASSAY_ENGINE   the engine's command line
+// ASSAY_MODEL    the package that every node holds
 
 const assert = require("node:assert");
-const { execFile } = require("node:child_process");
-const { promisify } = require("node:util");
 const lib = require("./lib.js");
 
-const { ASSAY_CLI, ASSAY_ENGINE, ASSAY_ENCODER } = process.env;
 const STAGES = [
   [0, 3],
   [3, 6],
@@ -28,43 +25,24 @@ const cosine = (a, b) => {
 async function run(node, networkInfo) {
   const net = await lib.connect(networkInfo, node);
   const { api } = net;
-  const { wsUri } = networkInfo.nodesByName[node];
   const log = await lib.record(api);
-  const assay = async (...args) => {
-    const { stdout } = await promisify(execFile)(ASSAY_CLI, ["--url", wsUri, "--json", ...args], { maxBuffer: 1 << 24 });
-    return stdout.trim().split("\n").map((line) => JSON.parse(line));
-  };
-  const refused = async (why, ...args) => {
-    const error = await assay(...args).then(() => assert.fail(`was taken: ${args}`), (e) => e);
-    assert(`${error.stdout}${error.stderr}`.includes(why), `${error.stdout}${error.stderr}`);
-  };
+  const { assay, engine, publish, refused, offer } = lib.commands(networkInfo.nodesByName[node].wsUri);
 
   // A model is published once.
-  const template = STAGES.map(([first, end]) => `${first}..${end}`).join(",");
-  const publish = ["publish", ASSAY_ENCODER, "--name", "minilm", "--template", template, "--suri", "//Eve"];
-  await assay(...publish);
-  await refused("AlreadyRegistered", ...publish);
+  await publish("minilm", STAGES);
+  await refused("AlreadyRegistered", publish("minilm", STAGES));
   const model = (await api.call.inferenceApi.models()).find((m) => m.name.toUtf8() === "minilm");
   assert(model.kind.isEncoder);
   assert.strictEqual(model.width.toNumber(), 384);
 
   // Whoever holds it offers it.
-  await refused("NoHolder", "embed", "--model", "minilm", "--suri", "//Eve", TEXTS[0]);
-  await Promise.all(
-    lib.VALIDATORS.map(async (name, i) => {
-      for (const [first, end] of STAGES) {
-        await assay("ask", `${first}..${end}`, "--model", "minilm", "--price", `${i + 1}u`, "--suri", `//${name}`);
-      }
-    }),
-  );
-  await lib.until("the asks are usable", async () =>
-    (await api.call.inferenceApi.providers()).every((p) => p.asks.every((a) => a.usable.isTrue)),
-  );
+  await refused("NoHolder", assay("embed", "--model", "minilm", "--suri", "//Eve", TEXTS[0]));
+  await offer(net, "minilm", STAGES);
 
   // What cannot be is refused before anything is held.
-  await refused("is an encoder", "infer", "--model", "minilm", "--suri", "//Eve", TEXTS[0]);
-  await refused("is a decoder", "embed", "--model", "demo", "--suri", "//Eve", TEXTS[0]);
-  await refused("tokens", "embed", "--model", "minilm", "--suri", "//Eve", "word ".repeat(5000));
+  await refused("is an encoder", assay("infer", "--model", "minilm", "--suri", "//Eve", TEXTS[0]));
+  await refused("is a decoder", assay("embed", "--model", "demo", "--suri", "//Eve", TEXTS[0]));
+  await refused("tokens", assay("embed", "--model", "minilm", "--suri", "//Eve", "word ".repeat(5000)));
 
   const vectors = [];
   for (const text of TEXTS) {
@@ -76,8 +54,7 @@ async function run(node, networkInfo) {
       const who = [stage.executor, ...stage.checkers.map((c) => c.controller)];
       assert.strictEqual(new Set(who).size, 3, "three different controllers");
     }
-    const args = ["embed", "--model", ASSAY_ENCODER, "--json", text];
-    const alone = JSON.parse((await promisify(execFile)(ASSAY_ENGINE, args)).stdout);
+    const alone = await engine("embed", "--model", process.env.ASSAY_MODEL, text);
     assert.deepStrictEqual(receipt.vector, alone.embedding, "the network's vector is that of one process");
     assert(Math.abs(cosine(receipt.vector, receipt.vector) - 1) < 1e-9 && receipt.vector.some((v) => v !== 0));
     vectors.push(receipt.vector);

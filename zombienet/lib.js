@@ -1,6 +1,8 @@
 // What the scenarios share: jobs as a dApp submits them, and the events of every block in between.
 
 const assert = require("node:assert");
+const { execFile } = require("node:child_process");
+const { promisify } = require("node:util");
 const { ApiPromise, Keyring, WsProvider } = require("@polkadot/api");
 
 const STAGES = [
@@ -165,7 +167,44 @@ async function nothingLeft({ api }) {
   }
 }
 
+// The command lines, as a user types them. ASSAY_MODEL is the package that every node holds.
+function commands(wsUri) {
+  const { ASSAY_CLI, ASSAY_ENGINE, ASSAY_MODEL } = process.env;
+  const lines = async (program, args) => {
+    const { stdout } = await promisify(execFile)(program, args, { maxBuffer: 1 << 24 });
+    return stdout.trim().split("\n").map((line) => JSON.parse(line));
+  };
+  const assay = (...args) => lines(ASSAY_CLI, ["--url", wsUri, "--json", ...args]);
+  const publish = (name, stages) => {
+    const template = stages.map(([first, end]) => `${first}..${end}`).join(",");
+    return assay("publish", ASSAY_MODEL, "--name", name, "--template", template, "--suri", "//Eve");
+  };
+  return {
+    assay,
+    publish,
+    engine: async (...args) => (await lines(ASSAY_ENGINE, [...args, "--json"]))[0],
+    // The command fails, and says why.
+    refused: async (why, command) => {
+      const error = await command.then(() => assert.fail(`was taken; expected ${why}`), (e) => e);
+      assert(`${error.stdout}${error.stderr}`.includes(why), `${error.stdout}${error.stderr}`);
+    },
+    // All validators ask for all stages, the first for the least.
+    offer: async ({ api }, model, stages) => {
+      await Promise.all(
+        VALIDATORS.map(async (name, i) => {
+          for (const [first, end] of stages) {
+            await assay("ask", `${first}..${end}`, "--model", model, "--price", `${i + 1}u`, "--suri", `//${name}`);
+          }
+        }),
+      );
+      await until("the asks are usable", async () =>
+        (await api.call.inferenceApi.providers()).every((p) => p.asks.every((a) => a.usable.isTrue)),
+      );
+    },
+  };
+}
+
 module.exports = {
   STAGES, VALIDATORS, account, address, nameOf, connect, until, specification, send, submit, record, receiptOf, makeCheapest, bondOf,
-  penalties, nothingLeft,
+  penalties, nothingLeft, commands,
 };

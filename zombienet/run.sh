@@ -3,7 +3,7 @@
 #
 #   zombienet/run.sh NODE [TEST.zndsl ...]        all tests of this folder if none is named
 #
-# The command lines are those beside the node. MODELS=skip leaves out the test that needs an encoder of 84 MB.
+# The command lines are those beside the node. MODELS=skip leaves out the tests that need published models (84 and 93 MB).
 #
 # The last line is `zombienet: N passed, N failed`. On failure the nodes' logs stay, and their folder is named.
 set -euo pipefail
@@ -46,18 +46,24 @@ trap 'exit 130' INT TERM
 
 bin=$(dirname "$ASSAY_NODE")
 export ASSAY_NODE ASSAY_SPEC="$work/local-raw.json" ASSAY_CLI="$bin/assay" ASSAY_ENGINE="${ASSAY_ENGINE:-$bin/assay-engine}"
-export ASSAY_ENCODER="$work/minilm"
 "$ASSAY_NODE" export-chain-spec --chain local --raw --output "$ASSAY_SPEC" >/dev/null 2>"$work/spec.log"
 
 for test in "${tests[@]}"; do
     name=$(basename "$test" .zndsl)
-    if [ "$name" = embed ]; then
+    case $name in
+    embed) model=minilm ;;
+    chat) model=smollm2 ;;
+    *) model= ;;
+    esac
+    if [ -n "$model" ]; then
         if [ "${MODELS:-fetch}" = skip ]; then
             echo "zombienet: $name is left out (MODELS=skip)"
             continue
         fi
-        echo "zombienet: converting the encoder"
-        "$ASSAY_ENGINE" convert "$("$here/../scripts/model.sh" minilm)" "$ASSAY_ENCODER" >"$work/convert.log" 2>&1 ||
+        echo "zombienet: converting $model"
+        export ASSAY_MODEL=$work/$model
+        [ -e "$ASSAY_MODEL" ] ||
+            "$ASSAY_ENGINE" convert "$("$here/../scripts/model.sh" "$model")" "$ASSAY_MODEL" >"$work/convert.log" 2>&1 ||
             { cat "$work/convert.log"; exit 1; }
     fi
     echo "zombienet: $name"

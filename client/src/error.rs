@@ -25,6 +25,14 @@ pub enum Error {
     /// The node refused a request.
     #[error("{0}")]
     Refused(String),
+    /// The node has another call of this account under the nonce that this one was signed with.
+    #[error("{call} was not taken: {reason}\n  another call of the account is on its way; send this one again when that is in a block")]
+    NonceTaken {
+        /// Pallet and call.
+        call: String,
+        /// What the node said.
+        reason: String,
+    },
     /// The chain refused the call.
     #[error("the chain refused {call}: {reason}")]
     Dispatch {
@@ -86,7 +94,7 @@ impl Error {
         match self {
             Self::Usage(_) => 2,
             Self::Connection { .. } | Self::Protocol { .. } => 3,
-            Self::Refused(_) | Self::Dispatch { .. } => 4,
+            Self::Refused(_) | Self::NonceTaken { .. } | Self::Dispatch { .. } => 4,
             Self::Refunded { .. } => 5,
             Self::NotFound(_) => 6,
             Self::Timeout { .. } | Self::NotIncluded { .. } | Self::NotTaken { .. } => 7,

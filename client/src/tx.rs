@@ -28,6 +28,10 @@ type Progress = TransactionProgress<PolkadotConfig, OnlineClientAtBlockImpl<Polk
 const MORTALITY: u64 = 64;
 /// As many blocks of 2 s, and half as much again for slots without a block.
 const PATIENCE: Duration = Duration::from_secs(MORTALITY * 3);
+/// Times that a call is signed anew because its nonce was taken, and the pause before each. While the best block changes from one
+/// fork to another, a node may name a nonce that a call in its pool has.
+const RESIGNED: u32 = 8;
+const RESIGN_AFTER: Duration = Duration::from_millis(500);
 
 /// When to give up.
 #[derive(Clone, Copy)]
@@ -107,6 +111,26 @@ pub async fn submit_until(
     call: &str,
     args: impl Encode,
 ) -> Result<Included> {
+    let args = args.encode();
+    let mut left = RESIGNED;
+    loop {
+        match submit_once(deadline, chain, signer, pallet, call, &args).await {
+            // It is in no block and will be in none: nothing happens twice.
+            Err(Error::NonceTaken { .. }) if left > 0 => left -= 1,
+            ended => return ended,
+        }
+        tokio::time::sleep(RESIGN_AFTER).await;
+    }
+}
+
+async fn submit_once(
+    deadline: Deadline,
+    chain: &Chain,
+    signer: &Keypair,
+    pallet: &str,
+    call: &str,
+    args: &[u8],
+) -> Result<Included> {
     let name = format!("{pallet}.{call}");
     let url = chain.url.clone();
     let progress = deadline
@@ -118,7 +142,7 @@ pub async fn submit_until(
 }
 
 /// Signs a call and hands it to the node.
-async fn send(chain: &Chain, signer: &Keypair, pallet: &str, call: &str, args: impl Encode) -> Result<Progress> {
+async fn send(chain: &Chain, signer: &Keypair, pallet: &str, call: &str, args: &[u8]) -> Result<Progress> {
     let name = format!("{pallet}.{call}");
     let lost = |reason: String| Error::Connection { url: chain.url.clone(), reason };
     let at = chain.api.at_current_block().await.map_err(|e| lost(e.to_string()))?;
@@ -127,7 +151,7 @@ async fn send(chain: &Chain, signer: &Keypair, pallet: &str, call: &str, args: i
     let pallet_metadata = metadata.pallet_by_name(pallet).ok_or_else(unknown)?;
     let variant = pallet_metadata.call_variant_by_name(call).ok_or_else(unknown)?;
     let mut bytes = vec![pallet_metadata.call_index(), variant.index];
-    args.encode_to(&mut bytes);
+    bytes.extend(args);
     let transactions = at.transactions();
     let payload = transactions
         .from_call_data_bytes(&bytes)
@@ -138,9 +162,10 @@ async fn send(chain: &Chain, signer: &Keypair, pallet: &str, call: &str, args: i
     params.push(account.to_string()).map_err(|e| Error::Usage(e.to_string()))?;
     let nonce: u64 = chain.request("system_accountNextIndex", params).await?;
     let params = PolkadotExtrinsicParamsBuilder::new().nonce(nonce).mortal(MORTALITY).build();
-    at.transactions().sign_and_submit_then_watch(&payload, signer, params).await.map_err(|e| {
-        Error::Refused(format!("{name} was not accepted: {}", explain_invalid(&e.to_string(), &account.to_string())))
-    })
+    at.transactions()
+        .sign_and_submit_then_watch(&payload, signer, params)
+        .await
+        .map_err(|e| refused(&name, "accepted", &e.to_string(), &account.to_string()))
 }
 
 /// Waits until a call that was sent is in a best block, and reads what became of it.
@@ -161,10 +186,7 @@ async fn wait(chain: &Chain, signer: &Keypair, name: &str, mut progress: Progres
             TransactionStatus::Error { message }
             | TransactionStatus::Invalid { message }
             | TransactionStatus::Dropped { message } => {
-                return Err(Error::Refused(format!(
-                    "{name} was not included: {}",
-                    explain_invalid(&message, &account.to_string())
-                )))
+                return Err(refused(name, "included", &message, &account.to_string()))
             }
             _ => (),
         }
@@ -192,17 +214,40 @@ fn explain(error: &DispatchError) -> String {
     error.to_string()
 }
 
-/// What the pool says, for people.
-fn explain_invalid(message: &str, account: &str) -> String {
-    if message.contains("pay some fees") || message.contains("Payment") {
-        return format!("{account} cannot pay the fee; transfer some tokens to it");
+/// What the pool says of a call that it does not have (`sc_transaction_pool_api::error`, `InvalidTransaction`), for people.
+fn refused(call: &str, done: &str, message: &str, account: &str) -> Error {
+    let lower = message.to_lowercase();
+    if lower.contains("pay some fees") || lower.contains("payment") {
+        return Error::Refused(format!(
+            "{call} was not {done}: {account} cannot pay the fee; transfer some tokens to it"
+        ));
     }
-    message.to_string()
+    if lower.contains("priority") && lower.contains("too low") || lower.contains("outdated") {
+        return Error::NonceTaken { call: call.into(), reason: message.into() };
+    }
+    Error::Refused(format!("{call} was not {done}: {message}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refused_tells_a_nonce_that_is_taken_from_other_reasons() {
+        for taken in [
+            "The priority of the transaction is too low (pool 226 > current 226)",
+            "User error: Priority is too low: (226 vs 226) (1014)",
+            "Invalid transaction validity: Transaction is outdated (1010)",
+        ] {
+            let error = refused("Providers.ask", "included", taken, "5Eve");
+            assert!(matches!(error, Error::NonceTaken { .. }), "{taken}");
+            assert!(error.to_string().contains("send this one again"), "{error}");
+        }
+        let poor = "Invalid Transaction: Inability to pay some fees , e.g. account balance too low (1010)";
+        let error = refused("Jobs.submit", "accepted", poor, "5Eve").to_string();
+        assert_eq!(error, "Jobs.submit was not accepted: 5Eve cannot pay the fee; transfer some tokens to it");
+        assert!(matches!(refused("Jobs.submit", "accepted", "Immediately dropped", "5Eve"), Error::Refused(_)));
+    }
 
     #[tokio::test]
     async fn keep_ends_what_never_comes_with_the_timeouts_code_and_counts_from_the_start() {

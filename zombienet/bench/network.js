@@ -11,6 +11,7 @@ const lib = require("../lib.js");
 const PROMPT = "The borrow checker";
 const LONG = 448;
 const ALONE = 5;
+const TOGETHER = 8;
 const SHORT = 32;
 const CROWD = 100;
 const SLOT_S = 2;
@@ -125,9 +126,16 @@ async function run(node, networkInfo) {
   say(`  one process               ${one.toFixed(0)} tokens/s (${range(speeds.one)})`);
   say(`  two stages, two validators ${two.toFixed(0)} tokens/s (${range(speeds.two)}), ${(two / one).toFixed(2)}x`);
 
+  // Several at once: their decoding steps are computed together. The time is that of the slowest stream.
+  let nonce = (await net.api.rpc.system.accountNextIndex(lib.address("Eve"))).toNumber();
+  const together = await Promise.all(Array.from({ length: TOGETHER }, () => ask(net, long, nonce++)));
+  const from = Math.min(...together.map((j) => j.tokens[0]));
+  const to = Math.max(...together.map((j) => j.tokens[j.tokens.length - 1]));
+  const all = (TOGETHER * LONG) / (to - from);
+  say(`  ${TOGETHER} such jobs at once       ${all.toFixed(0)} tokens/s together, ${(all / two).toFixed(2)}x of one`);
+
   // One job for each block.
   const short = await lib.specification(net, PROMPT, { maxNewTokens: SHORT });
-  let nonce = (await net.api.rpc.system.accountNextIndex(lib.address("Eve"))).toNumber();
   const jobs = [];
   for (let i = 0; i < CROWD; i++) {
     jobs.push(ask(net, short, nonce++));
@@ -145,7 +153,7 @@ async function run(node, networkInfo) {
   say(`  last token to settlement   median ${median(verdicts)} blocks, p99 ${quantile(verdicts, 0.99)} blocks`);
 
   await lib.nothingLeft(net);
-  const left = ((await stateBytes(net)) - before) / (ALONE + CROWD);
+  const left = ((await stateBytes(net)) - before) / (ALONE + TOGETHER + CROWD);
   const limit = Number(net.api.consts.system.blockWeights.maxBlock.refTime) / 1e9;
   const weight = median(weights);
   say(`one job on the chain, k = 3, two stages:`);
