@@ -51,8 +51,9 @@ struct Run {
     heard: Instant,
     /// Silence after which upstream is asked again.
     patience: Duration,
-    /// When it began.
-    began: Instant,
+    /// The tick at which it began, and the one at which something new last came from upstream.
+    began_at: u32,
+    fed_at: u32,
     /// When something new last came from upstream.
     fed: Instant,
     /// It was said that nothing comes.
@@ -66,11 +67,12 @@ struct Run {
 }
 
 impl Run {
-    /// Whether upstream, which computes a whole text before it hands anything on, left less than this stage's share of the time
+    /// Whether upstream, which computes a whole text before it hands anything on, left less than this stage's share of the ticks
     /// since the attempt began. In a ring nobody can say that: its stages take turns to the end.
     fn was_fed_late(&self) -> bool {
-        let share = self.began.elapsed() / self.view.stages.len().max(1) as u32;
-        self.ring.spec().embeds() && self.ring.is_fed() && self.fed.elapsed() < share
+        let ticks_since = |tick: u32| self.view.now.saturating_sub(tick) as usize;
+        let late = ticks_since(self.fed_at) * self.view.stages.len() < ticks_since(self.began_at);
+        self.ring.spec().embeds() && self.ring.is_fed() && late
     }
 
     /// Its next piece found no place.
@@ -208,7 +210,8 @@ impl Executors {
             handoffs: BTreeMap::new(),
             heard: now,
             patience: FIRST_WANT_AFTER,
-            began: now,
+            began_at: view.now,
+            fed_at: view.now,
             fed: now,
             told: false,
             number: self.begun,
@@ -432,6 +435,7 @@ impl Executors {
                     Accepted::New => {
                         run.heard = Instant::now();
                         (run.fed, run.told, run.patience) = (run.heard, false, WANT_AFTER);
+                        run.fed_at = run.view.now;
                         self.advance(ctx, identity, to);
                     }
                     Accepted::Known => {}

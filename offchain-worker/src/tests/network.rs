@@ -273,18 +273,23 @@ async fn a_silent_upstream_is_reported_blocked_before_the_due_tick() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stage_of_an_embedding_that_is_fed_at_the_last_moment_says_so() {
     let world = World::new(3).await;
-    world.engines[0].pace.store(1_500, Ordering::SeqCst);
-    world.engines[1].pace.store(20_000, Ordering::SeqCst);
+    let [upstream, stage] = [&world.engines[0], &world.engines[1]];
+    upstream.hold.store(true, Ordering::SeqCst);
+    stage.hold.store(true, Ordering::SeqCst);
     let spec = toy::embedding(&[1, 2, 3], 2);
     let job = world.chain.submit(spec, &toy::spans(2), &world.workers(&[0, 1]), &vec![world.workers(&[2]); 2]);
-    world.chain.set_due(&job, 16);
+    world.chain.set_due(&job, 40);
+    blocks_until(&world.chain, &world.refs(), 25, || false).await;
+    upstream.hold.store(false, Ordering::SeqCst);
+    eventually(|| (stage.steps.load(Ordering::SeqCst) > 0).then_some(())).await;
+    let view = || world.chain.view(&job);
+    assert!(blocks_until(&world.chain, &world.refs(), 12, || view().stages[0].commit.is_some()).await);
+    assert!(blocks_until(&world.chain, &world.refs(), 12, || view().now + 2 == view().due).await);
+    let says = |answer: &Answer| matches!(answer, Answer::Blocked { at } if at.stage == 1);
+    eventually(|| (view().stages[1].blocked || world.chain.is_pooled(says)).then_some(())).await;
     world.block().await;
-    eventually(|| (world.engines[0].steps.load(Ordering::SeqCst) > 0).then_some(())).await;
-    let said = || world.chain.view(&job).stages[1].blocked;
-    assert!(blocks_until(&world.chain, &world.refs(), 15, said).await, "{:?}", world.chain.view(&job));
-    assert!(
-        world.chain.view(&job).stages[0].commit.is_some() && world.chain.view(&job).now <= world.chain.view(&job).due
-    );
+    stage.hold.store(false, Ordering::SeqCst);
+    assert!(view().stages[1].blocked && view().now < view().due, "{:?}", view());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -77,7 +77,9 @@ pub struct Toy {
     pub panic_in: AtomicUsize,
     /// Milliseconds that a forward takes.
     pub pace: AtomicU64,
-    /// Forwards.
+    /// No forward ends before this is false again.
+    pub hold: Arc<AtomicBool>,
+    /// Forwards begun.
     pub steps: Arc<AtomicUsize>,
     /// Most stages in one step.
     pub most_together: AtomicUsize,
@@ -96,6 +98,7 @@ struct ToyStage {
     bent: bool,
     panic: bool,
     pace: Duration,
+    hold: Arc<AtomicBool>,
     steps: Arc<AtomicUsize>,
 }
 
@@ -118,6 +121,7 @@ impl ToyStage {
             bent,
             panic,
             pace: Duration::ZERO,
+            hold: Arc::default(),
             steps: Arc::default(),
         }
     }
@@ -177,8 +181,11 @@ impl Stage for ToyStage {
     fn forward(&mut self, input: &Rows) -> Result<Rows, EngineError> {
         assert!(!self.panic, "toy kernel panics");
         assert!(!input.is_empty());
-        thread::sleep(self.pace);
         self.steps.fetch_add(1, Ordering::SeqCst);
+        thread::sleep(self.pace);
+        while self.hold.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(5));
+        }
         assert!(!self.spec.embeds() || input.len() == self.spec.prompt.len(), "an encoder is given whole texts");
         let out = self.compute(input);
         assert!(!matches!(&out, Rows::Ids(ids) if ids.len() > 1), "decoding draws one id at a time");
@@ -211,7 +218,7 @@ impl Engine for Toy {
         let panic = self.panic_in.load(Ordering::SeqCst) > 0 && self.panic_in.fetch_sub(1, Ordering::SeqCst) == 1;
         let stage = ToyStage::new(spec, self.broken_kernels.load(Ordering::SeqCst), panic);
         let pace = Duration::from_millis(self.pace.load(Ordering::SeqCst));
-        Ok(Box::new(ToyStage { pace, steps: self.steps.clone(), ..stage }))
+        Ok(Box::new(ToyStage { pace, hold: self.hold.clone(), steps: self.steps.clone(), ..stage }))
     }
 
     fn forward(&self, steps: &mut [Step<'_>]) -> Vec<Result<Rows, EngineError>> {

@@ -139,6 +139,11 @@ impl FakeChain {
         self.0.lock().submitted
     }
 
+    /// Whether such an answer waits in the pool.
+    pub fn is_pooled(&self, is: impl Fn(&Answer) -> bool) -> bool {
+        self.0.lock().pool.iter().flat_map(|(.., answers, _)| answers).any(is)
+    }
+
     /// A block: takes what is in the pool, in order of nonce.
     pub fn mine(&self) -> At {
         let mut state = self.0.lock();
