@@ -2,7 +2,7 @@
 
 use super::{
     toy,
-    world::{blocks_until, FakeChain, FakeNet, Node},
+    world::{blocks_until, FakeChain, FakeNet, Node, PATIENCE},
 };
 use crate::{
     engine::{Arithmetic, Engine, EngineError, Replay, Rows, StageSpec, Step},
@@ -47,7 +47,11 @@ async fn the_demo_model_over_two_nodes_gives_what_one_process_gives() {
         let spans = [Span { first: 0, end: half }, Span { first: half, end: model.layers }];
         let executors = [nodes[0].worker.clone(), nodes[1].worker.clone()];
         let job = chain.submit(spec, &spans, &executors, &vec![vec![nodes[2].worker.clone()]; 2]);
-        assert!(blocks_until(&chain, &refs, 200, || chain.settled(&job).is_some()).await, "{:?}", chain.view(&job));
+        assert!(
+            blocks_until(&chain, &refs, PATIENCE, || chain.settled(&job).is_some()).await,
+            "{:?}",
+            chain.view(&job)
+        );
 
         assert_eq!(chain.settled(&job).unwrap().output.ids(), alone(&prompt, 24, &sampling));
         let view = chain.view(&job);
@@ -82,7 +86,11 @@ async fn jobs_that_are_stepped_together_get_what_each_gets_alone() {
         })
         .collect();
     let settled = || jobs.iter().all(|(job, _)| chain.settled(job).is_some());
-    assert!(blocks_until(&chain, &refs, 400, settled).await);
+    assert!(
+        blocks_until(&chain, &refs, PATIENCE, settled).await,
+        "{:?}",
+        jobs.iter().map(|(job, _)| chain.view(job)).collect::<Vec<_>>()
+    );
     for (job, alone) in &jobs {
         assert_eq!(chain.settled(job).unwrap().output.ids(), alone);
         let seats = chain.view(job).stages.into_iter().flat_map(|stage| stage.seats);
@@ -134,7 +142,7 @@ async fn an_encoder_over_two_nodes_gives_the_vector_that_one_process_gives() {
     let spec = JobSpec { model: model.id, ..toy::embedding(&text, 2) };
     let executors = [nodes[0].worker.clone(), nodes[1].worker.clone()];
     let job = chain.submit(spec, &spans, &executors, &vec![vec![nodes[2].worker.clone()]; 2]);
-    assert!(blocks_until(&chain, &refs, 200, || chain.settled(&job).is_some()).await, "{:?}", chain.view(&job));
+    assert!(blocks_until(&chain, &refs, PATIENCE, || chain.settled(&job).is_some()).await, "{:?}", chain.view(&job));
 
     let mut alone = assay_engine::embed::Embedder::open(&package, 1, &assay_engine::stage::Setup::default()).unwrap();
     let vector = alone.embed(&text, &mut Default::default()).unwrap().v;

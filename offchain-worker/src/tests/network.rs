@@ -2,7 +2,7 @@
 
 use super::{
     toy::{self, Toy},
-    world::{block, blocks_until, FakeChain, FakeNet, Node, Weather, GENESIS},
+    world::{block, blocks_until, FakeChain, FakeNet, Node, Weather, GENESIS, PATIENCE},
 };
 use crate::{
     context::work_ctx,
@@ -99,8 +99,12 @@ impl World {
         self.restart(i, peer).await;
     }
 
-    async fn settle(&self, job: &JobHash, most: u32) -> bool {
-        blocks_until(&self.chain, &self.refs(), most, || self.chain.settled(job).is_some()).await
+    async fn until(&self, done: impl FnMut() -> bool) -> bool {
+        blocks_until(&self.chain, &self.refs(), PATIENCE, done).await
+    }
+
+    async fn settle(&self, job: &JobHash) -> bool {
+        self.until(|| self.chain.settled(job).is_some()).await
     }
 
     /// The job settled with the right answer, and nobody said anything that the rules refuse, but for openings that came second.
@@ -146,7 +150,7 @@ async fn jobs_of_one_to_four_stages_settle_with_all_checks_agreeing() {
     let world = World::new(6).await;
     for (executors, seed) in [(&[0][..], 1), (&[0, 1], 2), (&[0, 1, 2], 3), (&[3, 2, 1, 0], 4), (&[1, 1], 5)] {
         let job = world.submit(&[5, 6, 7, 8], 40, seed, executors, &[4, 5]);
-        assert!(world.settle(&job, 30).await, "{executors:?}: {:?}", world.chain.view(&job));
+        assert!(world.settle(&job).await, "{executors:?}: {:?}", world.chain.view(&job));
         world.assert_right(&job);
         assert!(answers(&world.chain.view(&job)).iter().all(|a| matches!(a, Some(CheckVerdict::Agree(_)))));
     }
@@ -168,7 +172,7 @@ async fn embeddings_of_one_to_four_stages_settle_with_all_checks_agreeing() {
         let n = executors.len();
         let checkers = vec![world.workers(&[4, 5]); n];
         let job = world.chain.submit(spec, &toy::spans(n as u8), &world.workers(executors), &checkers);
-        assert!(world.settle(&job, 30).await, "{executors:?}: {:?}", world.chain.view(&job));
+        assert!(world.settle(&job).await, "{executors:?}: {:?}", world.chain.view(&job));
         world.assert_right(&job);
         assert!(answers(&world.chain.view(&job)).iter().all(|a| matches!(a, Some(CheckVerdict::Agree(_)))));
     }
@@ -187,7 +191,7 @@ async fn an_embedding_survives_the_restart_of_a_stage_in_the_middle() {
     let peer = world.crash(1).await;
     world.engines[1].pace.store(0, Ordering::SeqCst);
     world.restart(1, peer).await;
-    assert!(world.settle(&job, 40).await, "{:?}", world.chain.view(&job));
+    assert!(world.settle(&job).await, "{:?}", world.chain.view(&job));
     world.assert_right(&job);
 }
 
@@ -196,7 +200,7 @@ async fn jobs_at_the_same_time_share_the_nodes() {
     let world = World::new(4).await;
     let jobs: Vec<_> = (0..6).map(|i| world.submit(&[i, 2, 3], 30, i as u8, &[0, 1], &[2, 3])).collect();
     for job in &jobs {
-        assert!(world.settle(job, 40).await);
+        assert!(world.settle(job).await);
         world.assert_right(job);
     }
     // Batched: far fewer extrinsics than the 6 * (2 commits + 4 checks + 2 openings) answers.
@@ -211,7 +215,7 @@ async fn jobs_of_the_same_layers_are_stepped_together_and_one_that_panics_costs_
     world.engines[0].pace.store(2, Ordering::SeqCst);
     let jobs: Vec<_> = (0..6).map(|i| world.submit(&[i, 2, 3], 60, i as u8, &[0], &[1, 2])).collect();
     let settled = || jobs.iter().filter(|job| world.chain.settled(job).is_some()).count() == jobs.len() - 1;
-    assert!(blocks_until(&world.chain, &world.refs(), 60, settled).await);
+    assert!(world.until(settled).await);
     jobs.iter().filter(|job| world.chain.settled(job).is_some()).for_each(|job| world.assert_right(job));
     assert!(world.engines[0].most_together.load(Ordering::SeqCst) > 1);
     assert!(world.nodes.iter().all(|node| node.alarm.get().is_none()));
@@ -223,9 +227,7 @@ async fn messages_lost_repeated_and_garbled_only_cost_time() {
     world.net.set_weather(Weather { lost: 10, repeated: 10, garbled: 5 });
     let prompt: Vec<u32> = (0..200).map(|i| i % toy::VOCAB).collect();
     let job = world.submit(&prompt, 24, 2, &[0, 1, 2], &[3]);
-    // Each loss costs a silence before the rows are asked for again.
-    world.chain.set_due(&job, 400);
-    assert!(world.settle(&job, 390).await, "{:?}", world.chain.view(&job));
+    assert!(world.settle(&job).await, "{:?}", world.chain.view(&job));
     world.assert_right(&job);
     assert!(world.nodes.iter().all(|node| node.alarm.get().is_none()));
 }
@@ -237,7 +239,7 @@ async fn rows_after_the_final_handoff_harm_nobody() {
     world.net.overrun(world.nodes[0].peer);
     world.net.overrun(world.nodes[1].peer);
     let job = world.submit(&[1, 2, 3], 20, 1, &[0, 1, 2], &[3]);
-    assert!(world.settle(&job, 40).await, "{:?}", world.chain.view(&job));
+    assert!(world.settle(&job).await, "{:?}", world.chain.view(&job));
     world.assert_right(&job);
     assert!(world.nodes.iter().all(|node| node.alarm.get().is_none()));
     assert!(world.net.reports().contains(&(world.nodes[0].peer, Misbehaviour::WrongContent)));
@@ -248,7 +250,7 @@ async fn submissions_lost_are_submitted_again() {
     let world = World::new(3).await;
     let job = world.submit(&[1, 2, 3], 10, 1, &[0, 1], &[2]);
     world.chain.lose(3);
-    assert!(world.settle(&job, 50).await, "{:?}", world.chain.view(&job));
+    assert!(world.settle(&job).await, "{:?}", world.chain.view(&job));
     world.assert_right(&job);
 }
 
@@ -300,7 +302,7 @@ async fn a_node_restarted_in_the_middle_takes_the_stage_up_again() {
     let peer = world.crash(1).await;
     world.block().await;
     world.restart(1, peer).await;
-    assert!(world.settle(&job, 50).await, "{:?}", world.chain.view(&job));
+    assert!(world.settle(&job).await, "{:?}", world.chain.view(&job));
     world.assert_right(&job);
 }
 
@@ -323,7 +325,7 @@ async fn a_handoff_that_contradicts_the_journal_blocks_its_stage_and_raises_no_a
         assert_eq!((view.stages[1].blocked, &view.stages[1].commit), (true, &None), "{signed}");
         assert_eq!(world.nodes[1].alarm.get(), None);
         let next = world.submit(&[1, 2, 3], 10, 2, &[0, 1, 2], &[3]);
-        assert!(world.settle(&next, 40).await, "{:?}", world.chain.view(&next));
+        assert!(world.settle(&next).await, "{:?}", world.chain.view(&next));
         world.assert_right(&next);
     }
 }
@@ -333,7 +335,7 @@ async fn a_commit_that_contradicts_the_journal_stops_the_worker() {
     let mut world = World::new(3).await;
     let job = world.submit(&[1, 2, 3], 10, 1, &[0, 1], &[2]);
     world.restart_having_signed(1, &job, 1, Phase::Commit).await;
-    assert!(blocks_until(&world.chain, &world.refs(), 20, || world.nodes[1].alarm.get().is_some()).await);
+    assert!(world.until(|| world.nodes[1].alarm.get().is_some()).await);
     assert_eq!(world.chain.view(&job).stages[1].commit, None);
 }
 
@@ -349,7 +351,7 @@ async fn a_job_gone_for_a_block_in_a_reorg_is_carried_on() {
     let again =
         world.chain.submit(view.spec.clone(), &toy::spans(2), &world.workers(&[0, 1]), &vec![world.workers(&[2]); 2]);
     assert_eq!(again, job);
-    assert!(world.settle(&job, 30).await, "{:?}", world.chain.view(&job));
+    assert!(world.settle(&job).await, "{:?}", world.chain.view(&job));
     world.assert_right(&job);
 }
 
@@ -358,11 +360,11 @@ async fn a_commitment_that_a_reorg_replaces_before_the_verdict_is_checked_again(
     let world = World::new(3).await;
     let job = world.submit(&[1, 2, 3], 10, 1, &[0, 1], &[2]);
     let drawn = || world.chain.view(&job).phase == JobPhase::Checking;
-    assert!(blocks_until(&world.chain, &world.refs(), 20, drawn).await);
+    assert!(world.until(drawn).await);
     // Decided by now, and not deep enough to be said.
     world.chain.rewrite(&job, |view| commit(view, 1).digest = H256::repeat_byte(0xEE));
     let checked = || answers(&world.chain.view(&job)).iter().all(Option::is_some);
-    assert!(blocks_until(&world.chain, &world.refs(), 20, checked).await);
+    assert!(world.until(checked).await);
     let verdicts = answers(&world.chain.view(&job));
     assert!(matches!(verdicts[..], [Some(CheckVerdict::Agree(_)), Some(CheckVerdict::Dissent(_))]), "{verdicts:?}");
     assert_eq!(world.chain.refused(&job), []);
@@ -374,11 +376,11 @@ async fn a_right_root_beside_another_boundary_gets_a_dissent() {
     let world = World::new(3).await;
     let job = world.submit(&[1, 2, 3], 10, 1, &[0, 1], &[2]);
     let drawn = || world.chain.view(&job).phase == JobPhase::Checking;
-    assert!(blocks_until(&world.chain, &world.refs(), 20, drawn).await);
+    assert!(world.until(drawn).await);
     // The digest opens to the root that every checker computes; what was handed on, by the commitment, is something else.
     world.chain.rewrite(&job, |view| commit(view, 0).out_root = H256::repeat_byte(0xEE));
     let checked = || answers(&world.chain.view(&job)).iter().all(Option::is_some);
-    assert!(blocks_until(&world.chain, &world.refs(), 20, checked).await);
+    assert!(world.until(checked).await);
     let verdicts = answers(&world.chain.view(&job));
     assert!(matches!(verdicts[..], [Some(CheckVerdict::Dissent(_)), Some(CheckVerdict::Agree(_))]), "{verdicts:?}");
     assert_eq!(world.nodes[2].alarm.get(), None);
@@ -392,7 +394,7 @@ async fn a_verdict_that_a_reorg_takes_away_is_said_again_only_of_the_same_commit
     world.crash(3).await;
     let verdict = || answers(&world.chain.view(&job))[0];
     let agrees = || matches!(verdict(), Some(CheckVerdict::Agree(_)));
-    assert!(blocks_until(&world.chain, &world.refs(), 20, agrees).await);
+    assert!(world.until(agrees).await);
 
     let known = world.chain.view(&job).stages[0].commit.as_ref().unwrap().digest;
     let refork = |digest| {
@@ -407,7 +409,7 @@ async fn a_verdict_that_a_reorg_takes_away_is_said_again_only_of_the_same_commit
         assert_eq!(verdict(), None);
     }
     refork(known);
-    assert!(blocks_until(&world.chain, &world.refs(), 10, agrees).await);
+    assert!(world.until(agrees).await);
     assert_eq!(world.nodes[2].alarm.get(), None);
 }
 
@@ -424,7 +426,7 @@ async fn rows_withheld_or_falsified_are_unavailable_never_a_dissent() {
             }
         }
         let checked = || answers(&world.chain.view(&job)).iter().all(Option::is_some);
-        assert!(blocks_until(&world.chain, &world.refs(), 80, checked).await);
+        assert!(world.until(checked).await);
         let verdicts = answers(&world.chain.view(&job));
         assert!(matches!(verdicts[0], Some(CheckVerdict::Agree(_))), "stage 0 needs only public ids");
         assert!(matches!(verdicts[1], Some(CheckVerdict::Unavailable)), "{verdicts:?}");
@@ -436,10 +438,11 @@ async fn an_executor_whose_kernels_are_broken_stops_before_its_first_commit() {
     let world = World::new(3).await;
     world.engines[1].broken_kernels.store(true, Ordering::SeqCst);
     let job = world.submit(&[1, 2, 3, 4, 5], 10, 1, &[0, 1], &[2]);
-    for _ in 0..10 {
+    assert!(world.until(|| world.nodes[1].alarm.get().is_some()).await);
+    assert!(world.nodes[1].alarm.get().unwrap().contains("scalar reference"));
+    for _ in 0..5 {
         world.block().await;
     }
-    assert!(world.nodes[1].alarm.get().unwrap().contains("scalar reference"));
     assert_eq!(world.chain.view(&job).stages[1].commit, None);
     assert_eq!(world.nodes[1].status.read().alarm, world.nodes[1].alarm.get());
 }
@@ -449,11 +452,12 @@ async fn a_checker_whose_kernels_are_broken_stops_instead_of_dissenting() {
     let world = World::new(3).await;
     world.engines[2].broken_kernels.store(true, Ordering::SeqCst);
     let job = world.submit(&[1, 2, 3, 4, 5], 10, 1, &[0, 1], &[2]);
-    for _ in 0..14 {
+    assert!(world.until(|| world.nodes[2].alarm.get().is_some()).await);
+    assert!(world.until(|| world.chain.view(&job).phase == JobPhase::Checking).await);
+    for _ in 0..5 {
         world.block().await;
     }
     assert_eq!(world.chain.view(&job).phase, JobPhase::Checking);
-    assert!(world.nodes[2].alarm.get().is_some());
     assert!(answers(&world.chain.view(&job)).iter().all(Option::is_none));
 }
 
@@ -469,7 +473,7 @@ async fn stages_that_finish_during_the_first_confirmation_wait_for_it_and_need_n
     assert!(jobs.iter().all(|job| world.chain.view(job).stages.iter().all(|stage| stage.commit.is_none())));
     executors.iter().for_each(|engine| engine.hold_references.store(false, Ordering::SeqCst));
     for job in &jobs {
-        assert!(world.settle(job, 40).await, "{:?}", world.chain.view(job));
+        assert!(world.settle(job).await, "{:?}", world.chain.view(job));
         world.assert_right(job);
     }
     assert!(executors.iter().all(|engine| engine.references.load(Ordering::SeqCst) == 1));
@@ -481,15 +485,15 @@ async fn a_confirmation_given_up_with_its_job_goes_on_with_another_stage() {
     let engine = &world.engines[0];
     engine.hold_references.store(true, Ordering::SeqCst);
     let gone = world.submit(&[1, 2, 3], 10, 1, &[0], &[1]);
-    assert!(blocks_until(&world.chain, &world.refs(), 20, || engine.references.load(Ordering::SeqCst) == 1).await);
+    assert!(world.until(|| engine.references.load(Ordering::SeqCst) == 1).await);
     let job = world.submit(&[1, 2, 3], 10, 2, &[0], &[1]);
     for _ in 0..4 {
         world.block().await;
     }
     world.chain.remove(&gone);
-    assert!(blocks_until(&world.chain, &world.refs(), 20, || engine.references.load(Ordering::SeqCst) == 2).await);
+    assert!(world.until(|| engine.references.load(Ordering::SeqCst) == 2).await);
     engine.hold_references.store(false, Ordering::SeqCst);
-    assert!(world.settle(&job, 40).await, "{:?}", world.chain.view(&job));
+    assert!(world.settle(&job).await, "{:?}", world.chain.view(&job));
     world.assert_right(&job);
 }
 
@@ -501,7 +505,7 @@ async fn after_the_alarm_nothing_is_drawn_or_streamed() {
     let job = world.submit(&[1, 2, 3], 400, (0..).find(long).unwrap(), &[0], &[1]);
     let (_, mut items) = world.nodes[0].hub.subscribe(job).unwrap();
     let mut tokens = move || std::iter::from_fn(|| items.try_recv().ok()).filter(is_token).count();
-    assert!(blocks_until(&world.chain, &world.refs(), 20, || tokens() > 0).await);
+    assert!(world.until(|| tokens() > 0).await);
     world.nodes[0].alarm.raise("a test".into());
     // The step under way ends.
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -517,11 +521,11 @@ async fn a_wrong_executor_gets_dissents_after_the_reference_agreed_with_them() {
     let world = World::new(4).await;
     let job = world.submit(&[1, 2, 3, 4, 5], 10, 1, &[0, 1], &[2, 3]);
     // Confirmed once while it still computed right, then its machine goes wrong.
-    assert!(world.settle(&job, 30).await);
+    assert!(world.settle(&job).await);
     world.engines[1].broken_kernels.store(true, Ordering::SeqCst);
     let job = world.submit(&[1, 2, 3, 4, 5], 10, 1, &[0, 1], &[2, 3]);
     let checked = || answers(&world.chain.view(&job)).iter().all(Option::is_some);
-    assert!(blocks_until(&world.chain, &world.refs(), 30, checked).await);
+    assert!(world.until(checked).await);
     let verdicts = answers(&world.chain.view(&job));
     assert!(verdicts[..2].iter().all(|v| matches!(v, Some(CheckVerdict::Agree(_)))), "stage 0 is right");
     assert!(verdicts[2..].iter().all(|v| matches!(v, Some(CheckVerdict::Dissent(_)))), "stage 1 is not: {verdicts:?}");
@@ -536,7 +540,7 @@ async fn an_engine_that_panics_loses_one_task_and_nothing_else() {
     let lost = world.submit(&[1, 2, 3], 10, 1, &[0, 1], &[2]);
     world.block().await;
     let next = world.submit(&[1, 2, 3], 10, 2, &[0, 1], &[2]);
-    assert!(world.settle(&next, 30).await);
+    assert!(world.settle(&next).await);
     world.assert_right(&next);
     assert_eq!(world.chain.view(&lost).stages[0].commit, None);
 }
@@ -548,7 +552,7 @@ async fn any_node_streams_the_tokens_also_to_a_late_subscriber() {
     // Node 3 has no part in the job.
     let (backlog, mut items) = world.nodes[3].hub.subscribe(job).unwrap();
     assert!(backlog.is_empty());
-    assert!(world.settle(&job, 30).await);
+    assert!(world.settle(&job).await);
     for _ in 0..4 {
         world.block().await;
     }

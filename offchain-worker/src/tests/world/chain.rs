@@ -1,6 +1,6 @@
 //! The chain.
 
-use super::GENESIS;
+use super::{GENESIS, PATIENCE};
 use crate::{
     chain::{At, Chain, ChainError},
     context::work_ctx,
@@ -88,7 +88,7 @@ impl FakeChain {
             phase: JobPhase::Running,
             attempt: 0,
             now,
-            due: now + 60,
+            due: now + PATIENCE,
             held: 0,
             stages,
             output: None,

@@ -15,3 +15,7 @@ use polkadot_sdk::sp_core::H256;
 
 /// Of the model chain.
 pub const GENESIS: H256 = H256([0x99; 32]);
+
+/// Blocks until a job is due, and until a test gives up: far more than a machine under load takes. Blocks come by the clock and
+/// the machine may be slow, so nothing that should happen may depend on fewer, unless its test sets a nearer due tick.
+pub const PATIENCE: u32 = 1_000;
