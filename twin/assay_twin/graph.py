@@ -13,6 +13,7 @@ from .merkle import i32_bytes
 from .mlp import mlp
 from .ops import A15, apply_linear, norm_to, norm_to_a15, requantize
 from .package import Layer, Package
+from .parts import Linear
 from .primitives import NO_EPS, Ints, i64, lut, rsh, sat16, sat32, scale32, unit
 from .tables import GATE_ONE, S
 
@@ -74,11 +75,15 @@ class Span:
 
 def embed(package: Package, ids: list[int], first: int) -> Ints:
     """The h rows of ids at the positions from `first` on."""
-    header, e, p = package.header, package.embed, package.positions
-    h = scale32(e.w[ids], e.m[ids][:, None], e.k[ids][:, None] - header.f_h)
+    header, p = package.header, package.positions
+
+    def scaled(matrix: Linear, rows: Ints) -> Ints:
+        a, m, k = matrix.rows(rows)
+        return scale32(a, m, k - header.f_h)
+
+    h = scaled(package.embed, i64(ids))
     if p is not None:
-        at = np.arange(first, first + len(ids))
-        h = h + scale32(p.w[at], p.m[at][:, None], p.k[at][:, None] - header.f_h)
+        h = h + scaled(p, np.arange(first, first + len(ids)))
     h = sat32(h)
     if package.embedding_norm is not None:
         h = norm_to(header.f_h, package.embedding_norm, h, header.has(Flag.LAYER_NORM))

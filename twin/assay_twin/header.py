@@ -37,6 +37,7 @@ class Flag(enum.IntFlag):
     FINAL_NORM = 1 << 10
     ROUTER_OVER_ALL = 1 << 11
     FINAL_CAP = 1 << 12
+    SECOND_PLANE = 1 << 13
 
 
 class Activation(enum.IntEnum):
@@ -102,6 +103,11 @@ class Header:
         """Whether this is a decoder."""
         return self.kind == Kind.DECODER
 
+    @property
+    def planes(self) -> int:
+        """Planes of every linear's weights."""
+        return 2 if self.has(Flag.SECOND_PLANE) else 1
+
     def to_bytes(self) -> bytes:
         """The header's bytes."""
         numbers = astuple(self)[: FIXED_WORDS - 1]
@@ -154,7 +160,7 @@ class Header:
         within("experts", 0, 1 << 10)
         within("experts_per_token", min(1, self.experts), min(64, self.experts))
         within("f_h", 4, 20)
-        within("flags", 0, (1 << 13) - 1)
+        within("flags", 0, (1 << 14) - 1)
         within("activation", 0, 2)
         within("placement", 0, 2)
         within("rope_tables", 0, self.layers)

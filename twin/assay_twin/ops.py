@@ -21,14 +21,9 @@ class A15(NamedTuple):
         return A15(self.q[index], self.e[index])
 
 
-def accumulate(linear: Linear, q: Ints) -> Ints:
-    """W q, exact: abs(acc) <= 2^37, so that every partial sum is an integer that float64 holds, in any order."""
-    return (q.astype(np.float64) @ linear.transposed).astype(np.int64)
-
-
 def apply_linear(linear: Linear, x: A15, f_out: int) -> Ints:
     """Section 3, `[positions, out]` i32 in Q `f_out`."""
-    scaled = scale32(accumulate(linear, x.q), linear.m, linear.k - x.e[:, None] - f_out)
+    scaled = scale32(linear.products(x.q), linear.m, linear.k - x.e[:, None] - f_out)
     return sat32(scaled + linear.bias)
 
 

@@ -190,7 +190,7 @@ class Package:
         if isinstance(shape, LinearShape):
             return self._linear("head")
         m, k = row_scales(self._split("head")[0])
-        return Linear(self.embed.w, m, k, np.zeros(self.header.vocab, np.int64))
+        return Linear(self.embed.planes, m, k, np.zeros(self.header.vocab, np.int64))
 
     def layer(self, index: int) -> Layer:
         """A layer."""

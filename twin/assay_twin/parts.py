@@ -11,23 +11,24 @@ from numpy.typing import NDArray
 
 from .errors import TwinError
 from .header import Flag, Header, Placement
-from .primitives import Eps, Ints
+from .primitives import Eps, Ints, rsh
 
 Doubles = NDArray[np.float64]
 
 
 class LinearShape(NamedTuple):
-    """W `[out, inner]` ‖ row scales ‖ bias."""
+    """W `[out, inner]` ‖ W' (two planes) ‖ row scales ‖ bias."""
 
     name: str
     out: int
     inner: int
     bias: bool
+    planes: int
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return self.out * (self.inner + 4 + 4 * self.bias)
+        return self.out * (self.planes * self.inner + 4 + 4 * self.bias)
 
 
 class NormShape(NamedTuple):
@@ -86,14 +87,14 @@ Shape = Union[LinearShape, NormShape, StaticsShape, TablesShape, ScalesShape]
 
 def entries(header: Header) -> list[tuple[str, list[Shape]]]:
     """Every entry of `model_root` after the header, with its parts, in order."""
-    d, layer_norm = header.d, header.has(Flag.LAYER_NORM)
+    d, layer_norm, planes = header.d, header.has(Flag.LAYER_NORM), header.planes
     tables = (header.rope_tables, header.context, header.rot // 2, 2)
     found: list[tuple[str, list[Shape]]] = [
         ("tables", [TablesShape("tables", tables)]),
-        ("embed", [LinearShape("embed", header.vocab, d, False)]),
+        ("embed", [LinearShape("embed", header.vocab, d, False, planes)]),
     ]
     if header.has(Flag.POSITIONS):
-        found.append(("positions", [LinearShape("positions", header.context, d, False)]))
+        found.append(("positions", [LinearShape("positions", header.context, d, False, planes)]))
     if header.has(Flag.EMBEDDING_NORM):
         found.append(("embedding_norm", [NormShape("embedding_norm", d, layer_norm)]))
     found += [(f"layer-{i:03}", layer_parts(header)) for i in range(header.layers)]
@@ -101,7 +102,8 @@ def entries(header: Header) -> list[tuple[str, list[Shape]]]:
         found.append(("final_norm", [NormShape("final_norm", d, layer_norm)]))
     if header.decoder:
         shared = header.has(Flag.SHARED_HEAD)
-        head: Shape = ScalesShape("head", header.vocab) if shared else LinearShape("head", header.vocab, d, False)
+        own = LinearShape("head", header.vocab, d, False, planes)
+        head: Shape = ScalesShape("head", header.vocab) if shared else own
         found.append(("head", [head]))
     return found
 
@@ -117,49 +119,65 @@ def layer_parts(header: Header) -> list[Shape]:
         names = [name, name + "'"] if sandwich else [name]
         return [NormShape(n, d, layer_norm) for n in names]
 
+    def linear(name: str, out: int, inner: int, bias: bool) -> LinearShape:
+        return LinearShape(name, out, inner, bias, header.planes)
+
     parts: list[Shape] = [StaticsShape("statics", header.n_q, header.n_kv, header.has(Flag.SCORE_CAP))]
     parts += norms("n1")
     parts += [
-        LinearShape("q", queries, d, qkv_bias),
-        LinearShape("k", keys, d, qkv_bias),
-        LinearShape("v", keys, d, qkv_bias),
-        LinearShape("o", d, queries, o_bias),
+        linear("q", queries, d, qkv_bias),
+        linear("k", keys, d, qkv_bias),
+        linear("v", keys, d, qkv_bias),
+        linear("o", d, queries, o_bias),
     ]
     if header.has(Flag.QK_NORM):
         parts += [NormShape("q_norm", header.head_dim, False), NormShape("k_norm", header.head_dim, False)]
     parts += norms("n2")
     if header.experts:
-        parts.append(LinearShape("router", header.experts, d, mlp_bias))
+        parts.append(linear("router", header.experts, d, mlp_bias))
     for e in range(max(1, header.experts)):
         at = f"{e}." if header.experts else ""
         if not header.has(Flag.UNGATED):
-            parts.append(LinearShape(at + "gate", f, d, mlp_bias))
-        parts += [LinearShape(at + "up", f, d, mlp_bias), LinearShape(at + "down", d, f, mlp_bias)]
+            parts.append(linear(at + "gate", f, d, mlp_bias))
+        parts += [linear(at + "up", f, d, mlp_bias), linear(at + "down", d, f, mlp_bias)]
     return parts
 
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear map: `w` i8 `[out, in]`, row scales `(m, k)`, bias in the format of its output."""
+    """A linear map: planes of i8 `[out, in]`, row scales `(m, k)`, bias in the format of its output."""
 
-    w: NDArray[np.int8]
+    planes: tuple[NDArray[np.int8], ...]
     m: Ints
     k: Ints
     bias: Ints
 
     @cached_property
-    def transposed(self) -> Doubles:
-        """W transposed, for exact float64 products."""
-        return self.w.T.astype(np.float64)
+    def transposed(self) -> list[Doubles]:
+        """Each plane transposed, for exact float64 products."""
+        return [w.T.astype(np.float64) for w in self.planes]
+
+    def products(self, q: Ints) -> Ints:
+        """The sums of section 3 over rows `[positions, in]`. abs(sum) <= 2^37 for each plane, so that every partial sum
+        is an integer that float64 holds, in any order."""
+        sums = [(q.astype(np.float64) @ w).astype(np.int64) for w in self.transposed]
+        return sums[0] if len(sums) == 1 else sums[0] + rsh(sums[1], 7)
+
+    def rows(self, index: Ints | list[int]) -> tuple[Ints, Ints, Ints]:
+        """Rows of an embedding as (a, m, k), the value being `a * m * 2^-k`: section 9."""
+        a, k = self.planes[0][index].astype(np.int64), self.k[index][:, None]
+        if len(self.planes) == 2:
+            a, k = 128 * a + self.planes[1][index], k + 7
+        return a, self.m[index][:, None], k
 
     @classmethod
     def read(cls, shape: LinearShape, data: memoryview, name: str) -> Linear:
         """From the part's bytes. Any bytes are a linear part."""
-        at = shape.out * shape.inner
-        w = np.frombuffer(data[:at], np.int8).reshape(shape.out, shape.inner)
+        at = shape.planes * shape.out * shape.inner
+        w = np.frombuffer(data[:at], np.int8).reshape(shape.planes, shape.out, shape.inner)
         m, k = row_scales(data[at : at + 4 * shape.out])
         bias = words(data[at + 4 * shape.out :]) if shape.bias else np.zeros(shape.out, np.int64)
-        return cls(w, m, k, bias)
+        return cls(tuple(w), m, k, bias)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ def span_work(header: Header, first: int, end: int, start: int, positions: int, 
     total = 0
     for p in range(start, start + positions):
         keys = p + 1 if h.decoder else text
-        total += (end - first) * (linears + 2 * h.n_q * width * keys)
+        total += (end - first) * (h.planes * linears + 2 * h.n_q * width * keys)
     if first == 0:
-        total += positions * h.d * (2 if h.has(Flag.POSITIONS) else 1)
+        total += h.planes * positions * h.d * (2 if h.has(Flag.POSITIONS) else 1)
     if h.decoder and end == h.layers:
-        total += logit_rows * h.vocab * h.d
+        total += h.planes * logit_rows * h.vocab * h.d
     return min(total, MAX)

@@ -56,7 +56,7 @@ CAP = {"c_l": 4473924, "sigma_l": 26, "cap_l": 30 << 16}
 # Flags that an encoder may have, each alone.
 ENCODER_FLAGS = (
     Flag.LAYER_NORM, Flag.UNGATED, Flag.BIAS_QKV, Flag.BIAS_O, Flag.BIAS_MLP, Flag.QK_NORM, Flag.SCORE_CAP,
-    Flag.POSITIONS, Flag.EMBEDDING_NORM,
+    Flag.POSITIONS, Flag.EMBEDDING_NORM, Flag.SECOND_PLANE,
 )  # fmt: skip
 
 
@@ -79,6 +79,9 @@ CASES = [
     Case("position_matrix_without_rope", {"rot": 0, "rope_tables": 0}, Flag.POSITIONS),
     Case("embedding_norm", flags=Flag.EMBEDDING_NORM),
     Case("final_cap", CAP, Flag.FINAL_CAP),
+    Case("two_planes", flags=Flag.SECOND_PLANE),
+    Case("two_planes_shared_head", flags=Flag.SECOND_PLANE | Flag.SHARED_HEAD | BIASES),
+    Case("two_planes_experts", {"experts": 4, "experts_per_token": 2}, Flag.SECOND_PLANE | Flag.POSITIONS),
     Case("sandwich", {"placement": Placement.SANDWICH, "activation": Activation.GT}),
     Case("post", {"placement": Placement.POST}),
     Case("gelu_gate", {"activation": Activation.G}),
@@ -102,7 +105,7 @@ CASES = [
         "everything",
         {"placement": Placement.SANDWICH, "experts": 4, "experts_per_token": 2, "rope_tables": 2, "rot": 4, **CAP},
         BIASES | Flag.LAYER_NORM | Flag.QK_NORM | Flag.SCORE_CAP | Flag.POSITIONS | Flag.EMBEDDING_NORM
-        | Flag.ROUTER_OVER_ALL | Flag.FINAL_CAP | Flag.SHARED_HEAD,
+        | Flag.ROUTER_OVER_ALL | Flag.FINAL_CAP | Flag.SHARED_HEAD | Flag.SECOND_PLANE,
         windows=(3, 0, 7),
         rope=(1, -1, 0),
     ),
@@ -110,6 +113,7 @@ CASES = [
     Case("wild_layer_norm_with_biases", flags=BIASES | Flag.LAYER_NORM | Flag.EMBEDDING_NORM, wild=True),
     Case("wild_sandwich", {"placement": Placement.SANDWICH}, BIASES | Flag.QK_NORM | Flag.SCORE_CAP, wild=True),
     Case("wild_post_ungated", {"placement": Placement.POST}, Flag.UNGATED | BIASES, wild=True),
+    Case("wild_two_planes", flags=Flag.SECOND_PLANE | Flag.SHARED_HEAD | BIASES, wild=True),
     Case("wild_experts", {"experts": 5, "experts_per_token": 3}, Flag.BIAS_MLP, wild=True),
     Case("wild_cap", {"c_l": (1 << 23) - 1, "sigma_l": 9, "cap_l": (1 << 23) - 1}, Flag.FINAL_CAP, wild=True),
     *_encoder("encoder", {}),
@@ -121,7 +125,7 @@ CASES = [
     Case(
         "bert_like",
         {**ENCODER, "flags": 0, "placement": Placement.POST, "activation": Activation.G, "rot": 0, "rope_tables": 0},
-        BIASES | Flag.LAYER_NORM | Flag.UNGATED | Flag.POSITIONS | Flag.EMBEDDING_NORM,
+        BIASES | Flag.LAYER_NORM | Flag.UNGATED | Flag.POSITIONS | Flag.EMBEDDING_NORM | Flag.SECOND_PLANE,
     ),
     Case("encoder_sandwich", {**ENCODER, "placement": Placement.SANDWICH, "activation": Activation.GT}),
     Case("encoder_two_rope_tables", {**ENCODER, "rope_tables": 2, "rot": 2}, rope=(1, -1, 0)),
@@ -159,7 +163,7 @@ CASES = [
     *_encoder(
         "wild_encoder_post",
         {"placement": Placement.POST, "flags": 0},
-        BIASES | Flag.UNGATED | Flag.POSITIONS | Flag.EMBEDDING_NORM | Flag.LAYER_NORM,
+        BIASES | Flag.UNGATED | Flag.POSITIONS | Flag.EMBEDDING_NORM | Flag.LAYER_NORM | Flag.SECOND_PLANE,
         wild=True,
     ),
     *_encoder(
@@ -280,7 +284,7 @@ def _part(shape: Shape, case: Case, header: Header, rng: np.random.Generator) ->
     if isinstance(shape, LinearShape):
         embedding = shape.name in ("embed", "positions")
         low = -128 if case.wild else -127
-        w = rng.integers(low, 128, shape.out * shape.inner).astype(np.int8).tobytes()
+        w = rng.integers(low, 128, shape.planes * shape.out * shape.inner).astype(np.int8).tobytes()
         # Rows of about unit length, or embeddings of about unit size.
         bias = b""
         if shape.bias:

@@ -1,12 +1,14 @@
 """Every known answer of section 13 of docs/exact.md, in its order."""
 
 import unittest
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 
 from assay_twin.attention import attend, rotate
 from assay_twin.commit import kv_root, stage_root
-from assay_twin.graph import Cache, cap_logits, embedding
+from assay_twin.graph import Cache, cap_logits, embed, embedding
 from assay_twin.header import Flag, Header
 from assay_twin.merkle import blob_root, h, i16_bytes, i32_bytes, ids_root, list_root, row_root
 from assay_twin.mlp import combine, gated, route, ungated
@@ -18,9 +20,10 @@ from assay_twin.tables import GT, G, S
 from assay_twin.work import span_work
 
 
-def linear(w, scales, bias=None) -> Linear:
+def linear(w, scales, bias=None, second=None) -> Linear:
     m, k = zip(*scales)
-    return Linear(np.array(w, np.int8), i64(m), i64(k), i64(bias if bias else [0] * len(m)))
+    planes = [np.array(plane, np.int8) for plane in (w, second) if plane]
+    return Linear(tuple(planes), i64(m), i64(k), i64(bias if bias else [0] * len(m)))
 
 
 def row(*values) -> np.ndarray:
@@ -58,8 +61,11 @@ class Operations(Primitives):
         self.equal(found.e, exponent)
 
     def test_linear_of_section_3(self) -> None:
-        w = linear([(-128, 127, 3), (1, -1, 0)], [(8388609, 30), (16777215, 20)], [5, -7])
-        self.equal(apply_linear(w, A15(row(16384, -16384, 1), i64([-13])), 16), -261115, 4194297)
+        w, scales, bias = [(-128, 127, 3), (1, -1, 0)], [(8388609, 30), (16777215, 20)], [5, -7]
+        x = A15(row(16384, -16384, 1), i64([-13]))
+        self.equal(apply_linear(linear(w, scales, bias), x, 16), -261115, 4194297)
+        second = [(127, -128, 5), (-64, 64, 9)]
+        self.equal(apply_linear(linear(w, scales, bias, second), x, 16), -259075, 2097145)
 
     def test_requantize_of_section_4(self) -> None:
         self.a15(requantize(row(2**40 + 1, -5 * 2**30, 7), 0), 27, 8192, -40, 0)
@@ -104,8 +110,11 @@ class Operations(Primitives):
             self.equal(combine(p[0], down), *out)
 
     def test_embedding_and_cap_of_section_9(self) -> None:
-        e, p = i64([-128, 127]), i64([3, -1])
-        self.equal(sat32(scale32(e, 12582912, 31 - 12) + scale32(p, 8388608, 28 - 12)), -2688, 2920)
+        for second_e, second_p, expected in ((None, None, (-2688, 2920)), ([(64, -1)], [(-65, 127)], (-2741, 3047))):
+            e = linear([(-128, 127)], [(12582912, 31)], second=second_e)
+            p = linear([(3, -1)], [(8388608, 28)], second=second_p)
+            package = SimpleNamespace(header=HEADER, embed=e, positions=p, embedding_norm=None)
+            self.equal(embed(package, [0], 0), *expected)
         v = embedding(i64([3, -4, 0]))
         self.equal(v, 19661, -26214, 0)
         root = list_root([i16_bytes(v)])
@@ -165,6 +174,8 @@ class Roots(unittest.TestCase):
         self.assertEqual(span_work(HEADER, 0, 4, 0, 10, 1), 1904768)
         # A job of 10 prompt ids and 5 generated ones, on the last two layers.
         self.assertEqual(span_work(HEADER, 2, 4, 0, 14, 5), 1480960)
+        fine = replace(HEADER, flags=HEADER.flags | Flag.SECOND_PLANE)
+        self.assertEqual(span_work(fine, 0, 4, 0, 10, 10), 4371200)
 
 
 if __name__ == "__main__":

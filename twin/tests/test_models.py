@@ -77,7 +77,7 @@ class Refusals(unittest.TestCase):
             header = write(CASES[0], Path(folder, "p"))
         for field, value in (
             ("spec", 2), ("kind", 2), ("vocab", 0), ("context", (1 << 17) + 1), ("n_kv", 3), ("head_dim", 7),
-            ("rot", 8), ("f", -1), ("experts_per_token", 1), ("f_h", 21), ("flags", 1 << 13), ("flags", 0),
+            ("rot", 8), ("f", -1), ("experts_per_token", 1), ("f_h", 21), ("flags", 1 << 14), ("flags", 0),
             ("activation", 3), ("rope_tables", 4), ("rope_tables", 0), ("c_l", 1), ("pool", 1), ("eos", (3, 3)),
             ("eos", (37,)),
         ):  # fmt: skip

@@ -47,7 +47,7 @@ impl A15Tensor {
     }
 }
 
-/// A linear layer (section 3).
+/// A linear layer of one plane of weights (section 3).
 #[derive(Clone, Debug)]
 pub struct ExactLinear {
     weights: Tensor,
@@ -109,7 +109,7 @@ impl CustomOp2 for LinearOp {
         }
         let (q, exponents) = unpack(values(x, x_layout)?, inputs);
         let part = LinearRows {
-            w: bytemuck::cast_slice(values::<u8>(w, w_layout)?),
+            w: bytemuck::cast_slice(values::<u8>(w, w_layout)?).into(),
             scales: &self.scales,
             bias: self.bias.as_deref(),
             inputs,
@@ -298,7 +298,7 @@ mod tests {
             let mut x = vec![0; d];
             let e_x = norm.a15(h, &mut x);
             let mut y = vec![0; 2 * f];
-            linear_row(&w, &scales, None, &x, e_x, 16, &mut y);
+            linear_row(w[..].into(), &scales, None, &x, e_x, 16, &mut y);
             let mut expected = vec![0; f];
             let e = assay_exact::mlp::gated(Activation::Silu, &y[..f], &y[f..], &mut expected);
             assert_eq!((&q[t * f..(t + 1) * f], exponents[t]), (&expected[..], e));

@@ -378,6 +378,14 @@ fn generate_with_experts_equals_the_reference() {
 }
 
 #[test]
+fn generate_with_two_planes_equals_the_reference() {
+    let fine = |header: Header| Header { flags: header.flags.with(Flags::SECOND_PLANE), ..header };
+    compare_with_reference(fine(llama()), 22, 41, 9, SAMPLED);
+    compare_with_reference(fine(all_flags(Placement::Sandwich)), 23, 18, 9, Sampling::GREEDY);
+    compare_with_reference(fine(Header { experts: 5, experts_per_token: 2, ..llama() }), 24, 20, 6, SAMPLED);
+}
+
+#[test]
 fn even_spans_cover_the_model_and_refuse_the_impossible() {
     assert_eq!(even_spans(8, 3).unwrap(), [0..3, 3..6, 6..8]);
     assert_eq!(even_spans(8, 8).unwrap().len(), 8);

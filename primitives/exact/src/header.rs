@@ -80,8 +80,10 @@ impl Flags {
     pub const ROUTER_OVER_ALL: Self = Self(1 << 11);
     /// Soft-cap of the logits (decoder only).
     pub const FINAL_CAP: Self = Self(1 << 12);
+    /// Weights of 15 bits: every linear has a second plane.
+    pub const SECOND_PLANE: Self = Self(1 << 13);
     /// Every bit with a meaning.
-    pub const ALL: Self = Self((1 << 13) - 1);
+    pub const ALL: Self = Self((1 << 14) - 1);
 
     /// Whether all bits of `other` are set.
     pub const fn has(self, other: Self) -> bool {

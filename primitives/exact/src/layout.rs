@@ -88,12 +88,14 @@ pub enum Layout {
         /// Rows.
         out: u32,
     },
-    /// `W ‖ row scales ‖ bias`.
+    /// `W ‖ W' ‖ row scales ‖ bias`.
     Linear {
         /// Rows.
         out: u32,
         /// In-features.
         input: u32,
+        /// Whether there is a second plane `W'` (flag 13).
+        second_plane: bool,
         /// Whether there is a bias.
         bias: bool,
     },
@@ -152,6 +154,8 @@ pub enum Role {
     Rope,
     /// `W` `[out, in]`.
     Weights,
+    /// `W'` `[out, in]`.
+    SecondPlane,
     /// Row scales `[out, 1]`.
     Scales,
     /// Bias of a linear or a norm.
@@ -173,7 +177,7 @@ pub struct Tensor {
     pub element: Element,
     /// Rows and columns, row-major; a vector has one column.
     pub shape: [u64; 2],
-    /// Bytes from the part's start. Not aligned: a linear's scales follow its weights at once.
+    /// Bytes from the part's start. Not aligned: a linear's scales follow its planes at once.
     pub offset: u64,
 }
 
@@ -191,14 +195,15 @@ impl Layout {
             |role, element, rows: u32, columns: u32| Some((role, element, [u64::from(rows), u64::from(columns)]));
         let vector = |role, element, n| matrix(role, element, n, 1);
         let list = match *self {
-            Self::Header { bytes } => [Some((Role::Raw, Element::U8, [bytes, 1])), None, None],
+            Self::Header { bytes } => [Some((Role::Raw, Element::U8, [bytes, 1])), None, None, None],
             Self::RopeTables { tables, positions, rot } => {
                 let rows = u64::from(tables) * u64::from(positions);
-                [Some((Role::Rope, Element::I32, [rows, u64::from(rot)])), None, None]
+                [Some((Role::Rope, Element::I32, [rows, u64::from(rot)])), None, None, None]
             }
-            Self::Scales { out } => [vector(Role::Scales, Element::U32, out), None, None],
-            Self::Linear { out, input, bias } => [
+            Self::Scales { out } => [vector(Role::Scales, Element::U32, out), None, None, None],
+            Self::Linear { out, input, second_plane, bias } => [
                 matrix(Role::Weights, Element::I8, out, input),
+                if second_plane { matrix(Role::SecondPlane, Element::I8, out, input) } else { None },
                 vector(Role::Scales, Element::U32, out),
                 if bias { vector(Role::Bias, Element::I32, out) } else { None },
             ],
@@ -206,8 +211,9 @@ impl Layout {
                 vector(Role::NormConstants, Element::I32, 3),
                 vector(Role::Gain, Element::I32, n),
                 if bias { vector(Role::Bias, Element::I32, n) } else { None },
+                None,
             ],
-            Self::Statics { words } => [vector(Role::Statics, Element::I32, words), None, None],
+            Self::Statics { words } => [vector(Role::Statics, Element::I32, words), None, None, None],
         };
         list.into_iter().flatten().scan(0u64, |end, (role, element, shape)| {
             let tensor = Tensor { role, element, shape, offset: *end };
@@ -323,17 +329,17 @@ impl Header {
             // A layer has no single part; `parts` does not ask.
             Entry::Header | Entry::Layer(_) => Layout::Header { bytes: encoded_bytes(self.eos.len() as u64) },
             Entry::Tables => Layout::RopeTables { tables: self.rope_tables, positions: self.context, rot: self.rot },
-            Entry::Embedding => Layout::Linear { out: self.vocab, input: self.d, bias: false },
-            Entry::Positions => Layout::Linear { out: self.context, input: self.d, bias: false },
+            Entry::Embedding => self.linear(self.vocab, self.d, false),
+            Entry::Positions => self.linear(self.context, self.d, false),
             Entry::EmbeddingNorm | Entry::FinalNorm => self.stream_norm(),
             Entry::Head if self.flags.has(Flags::SHARED_HEAD) => Layout::Scales { out: self.vocab },
-            Entry::Head => Layout::Linear { out: self.vocab, input: self.d, bias: false },
+            Entry::Head => self.linear(self.vocab, self.d, false),
         }
     }
 
     fn layer_part_layout(&self, name: PartName) -> Layout {
         let flag = |f| self.flags.has(f);
-        let linear = |out, input, bias| Layout::Linear { out, input, bias };
+        let linear = |out, input, bias| self.linear(out, input, bias);
         match name {
             PartName::Whole | PartName::Statics => Layout::Statics { words: self.statics_words() },
             PartName::AttentionNorm | PartName::AttentionOutNorm | PartName::MlpNorm | PartName::MlpOutNorm => {
@@ -348,6 +354,10 @@ impl Header {
             PartName::Gate(_) | PartName::Up(_) => linear(self.hidden, self.d, flag(Flags::MLP_BIAS)),
             PartName::Down(_) => linear(self.d, self.hidden, flag(Flags::MLP_BIAS)),
         }
+    }
+
+    fn linear(&self, out: u32, input: u32, bias: bool) -> Layout {
+        Layout::Linear { out, input, second_plane: self.flags.has(Flags::SECOND_PLANE), bias }
     }
 
     fn stream_norm(&self) -> Layout {

@@ -1,6 +1,6 @@
-//! Section 3: the linear layer, int8 weights times A15 activations.
+//! Section 3: the linear layer, int8 weights (or two planes of them) times A15 activations.
 
-use crate::prim::{sat16, sat32, scale32};
+use crate::prim::{rsh, sat16, sat32, scale32};
 
 /// Products per i32 partial sum in [`dot_i8_i16`]: `256 * 2^7 * 2^15 = 2^30`, so that no pair of inputs,
 /// A15 or not, wraps.
@@ -29,6 +29,46 @@ impl RowScale {
     }
 }
 
+/// Bits of a weight in the second plane: the weight is `W + W' / 2^7`.
+pub const SECOND_PLANE_BITS: u32 = 7;
+
+/// The weights of consecutive rows, row-major, borrowed from a package: i8, any value.
+#[derive(Clone, Copy, Debug)]
+pub struct Planes<'a> {
+    /// `W`.
+    pub first: &'a [i8],
+    /// `W'`, of the same shape, in a model with flag 13.
+    pub second: Option<&'a [i8]>,
+}
+
+impl<'a> Planes<'a> {
+    /// The entries before `at` and the others.
+    #[inline]
+    pub fn split_at(self, at: usize) -> (Self, Self) {
+        let (first, first_rest) = self.first.split_at(at);
+        match self.second.map(|second| second.split_at(at)) {
+            Some((second, rest)) => {
+                (Self { first, second: Some(second) }, Self { first: first_rest, second: Some(rest) })
+            }
+            None => (first.into(), first_rest.into()),
+        }
+    }
+}
+
+/// One plane.
+impl<'a> From<&'a [i8]> for Planes<'a> {
+    #[inline]
+    fn from(first: &'a [i8]) -> Self {
+        Self { first, second: None }
+    }
+}
+
+/// The sum over both planes from the sum over each; of one plane, `second` is 0.
+#[inline]
+pub const fn join_planes(first: i64, second: i64) -> i64 {
+    first.saturating_add(rsh(second, SECOND_PLANE_BITS))
+}
+
 /// `sum w_j * q_j`, exact for every input of at most 2^17 entries. Shapes: equal lengths.
 #[inline]
 pub fn dot_i8_i16(w: &[i8], q: &[i16]) -> i64 {
@@ -45,7 +85,7 @@ pub fn dot_i8_i16(w: &[i8], q: &[i16]) -> i64 {
 
 /// The epilogue of one row: scale, round, add the bias, saturate. The output is Q`f_out`.
 ///
-/// `acc` is the exact dot product, `scale` the packed [`RowScale`], `bias` Q`f_out` (0 if none), `e_x`
+/// `acc` is the exact dot product (of two planes, [`join_planes`]), `scale` the packed [`RowScale`], `bias` Q`f_out` (0 if none), `e_x`
 /// the exponent of the input row. Every kernel ends in this function.
 #[inline]
 pub const fn finish_linear(acc: i64, scale: u32, bias: i32, e_x: i32, f_out: i32) -> i32 {
@@ -58,8 +98,9 @@ pub const fn finish_linear(acc: i64, scale: u32, bias: i32, e_x: i32, f_out: i32
 ///
 /// Shapes: `w` row-major `[out, in]`, `scales` and `y` `[out]`, `bias` `[out]` if any, `q` `[in]`.
 /// `q` is A15 with exponent `e_x`; `y` is Q`f_out`.
-pub fn linear_row(w: &[i8], scales: &[u32], bias: Option<&[i32]>, q: &[i16], e_x: i32, f_out: i32, y: &mut [i32]) {
-    debug_assert_eq!(w.len(), scales.len() * q.len());
+pub fn linear_row(w: Planes<'_>, scales: &[u32], bias: Option<&[i32]>, q: &[i16], e_x: i32, f_out: i32, y: &mut [i32]) {
+    debug_assert_eq!(w.first.len(), scales.len() * q.len());
+    debug_assert!(w.second.is_none_or(|second| second.len() == w.first.len()));
     debug_assert_eq!(scales.len(), y.len());
     debug_assert!(bias.is_none_or(|b| b.len() == y.len()));
     if q.is_empty() {
@@ -69,9 +110,12 @@ pub fn linear_row(w: &[i8], scales: &[u32], bias: Option<&[i32]>, q: &[i16], e_x
         }
         return;
     }
-    let rows = w.chunks_exact(q.len()).zip(scales);
+    let rows = w.first.chunks_exact(q.len()).zip(scales);
+    let mut second = w.second.map(|second| second.chunks_exact(q.len()));
     for (i, (y, (row, scale))) in y.iter_mut().zip(rows).enumerate() {
-        *y = finish_linear(dot_i8_i16(row, q), *scale, bias_at(bias, i), e_x, f_out);
+        let second = second.as_mut().and_then(Iterator::next).map_or(0, |row| dot_i8_i16(row, q));
+        let acc = join_planes(dot_i8_i16(row, q), second);
+        *y = finish_linear(acc, *scale, bias_at(bias, i), e_x, f_out);
     }
 }
 

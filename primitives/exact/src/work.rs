@@ -9,6 +9,7 @@
 //! mlp        m*d*f, m = 3 gated or 2 ungated;   experts: experts*d + k*(m*d*f + d)
 //! embedding  d, twice that with a position matrix       spans that begin at layer 0
 //! head       vocab*d, per position whose logits are used     decoder spans that end at layer L
+//! flag 13    all but 2*n_q*D*keys(p) twice
 //! ```
 //!
 //! Norms, rotations, gates and requantizing are linear in the same sizes with small factors and are not
@@ -90,19 +91,28 @@ fn linear_work(header: &Header) -> u64 {
     } else {
         dense.saturating_add(u64::from(d)).saturating_mul(u64::from(experts_per_token)).saturating_add(mul(experts, d))
     };
-    attention.saturating_add(mlp)
+    attention.saturating_add(mlp).saturating_mul(planes(header))
+}
+
+/// Planes of each matrix of weights.
+fn planes(header: &Header) -> u64 {
+    if header.flags.has(Flags::SECOND_PLANE) {
+        2
+    } else {
+        1
+    }
 }
 
 /// Looking up one position's row.
 fn embedding_work(header: &Header) -> u64 {
     let rows = if header.flags.has(Flags::POSITIONS) { 2 } else { 1 };
-    rows * u64::from(header.d)
+    rows * planes(header) * u64::from(header.d)
 }
 
 /// One row of logits, in a span that has the head.
 fn head_work(header: &Header, first: u32, end: u32) -> u64 {
     if header.kind == Kind::Decoder && first < header.layers && end >= header.layers {
-        u64::from(header.vocab) * u64::from(header.d)
+        planes(header) * u64::from(header.vocab) * u64::from(header.d)
     } else {
         0
     }

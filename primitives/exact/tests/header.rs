@@ -110,7 +110,7 @@ fn parse_each_field_out_of_range_names_it() {
         (12, 1, range_error(ExpertsPerToken, 1, 0, 0)),
         (13, 3, range_error(StreamFraction, 3, 4, 20)),
         (13, 21, range_error(StreamFraction, 21, 4, 20)),
-        (14, 0x2400, HeaderError::UnknownFlags(0x2000)),
+        (14, 0x4400, HeaderError::UnknownFlags(0x4000)),
         (14, 0, HeaderError::NoFinalNorm),
         (14, 0x0c00, HeaderError::UnusedFlags(0x0800)),
         (15, 3, range_error(Activation, 3, 0, 2)),
@@ -180,7 +180,7 @@ fn parse_every_truncation_fails_on_length() {
 /// Headers of any shape within the limits, or a little beyond.
 fn any_header() -> impl Strategy<Value = Header> {
     let sizes = (1u32..2000, 1u32..300, 1u32..200, 1u32..6, 1u32..5, 1u32..4, 1u32..20, 0u32..12, 1u32..300);
-    let rest = (0u32..10, 0u32..4, 3u32..22, 0u32..(1 << 13), 0i32..3, 0usize..3, 0u32..4, 0usize..3);
+    let rest = (0u32..10, 0u32..4, 3u32..22, 0u32..(1 << 14), 0i32..3, 0usize..3, 0u32..4, 0usize..3);
     let eos = proptest::collection::btree_set(0u32..2000, 0..6);
     (sizes, rest, eos, any::<bool>(), any::<[u8; 32]>()).prop_map(|(s, r, eos, decoder, digest)| Header {
         kind: if decoder { Kind::Decoder } else { Kind::Encoder },
@@ -357,12 +357,12 @@ fn layer_parts_follow_the_flags() {
 #[test]
 fn layouts_have_the_shapes_of_the_specification() {
     let header = Header {
-        flags: Flags(Flags::ALL.0 & !(Flags::SHARED_HEAD.0 | Flags::UNGATED.0)),
+        flags: Flags(Flags::ALL.0 & !(Flags::SHARED_HEAD.0 | Flags::UNGATED.0 | Flags::SECOND_PLANE.0)),
         experts: 3,
         experts_per_token: 2,
         ..decoder()
     };
-    let linear = |out, input| Layout::Linear { out, input, bias: true };
+    let linear = |out, input| Layout::Linear { out, input, second_plane: false, bias: true };
     let layouts: Vec<Layout> = header.layer_parts().map(|p| p.layout).collect();
     let norm = Layout::Norm { n: 64, bias: true };
     let head_norm = Layout::Norm { n: 16, bias: false };
@@ -381,10 +381,33 @@ fn layouts_have_the_shapes_of_the_specification() {
     let only = |entry| header.parts(entry).map(|p| p.layout).collect::<Vec<_>>();
     assert_eq!(only(Entry::Tables), [Layout::RopeTables { tables: 1, positions: 128, rot: 16 }]);
     assert_eq!(only(Entry::Tables)[0].size(), 128 * 8 * 2 * 4);
-    assert_eq!(only(Entry::Positions), [Layout::Linear { out: 128, input: 64, bias: false }]);
-    assert_eq!(only(Entry::Head), [Layout::Linear { out: 512, input: 64, bias: false }]);
+    assert_eq!(only(Entry::Positions), [Layout::Linear { out: 128, input: 64, second_plane: false, bias: false }]);
+    assert_eq!(only(Entry::Head), [Layout::Linear { out: 512, input: 64, second_plane: false, bias: false }]);
     let shared = Header { flags: header.flags.with(Flags::SHARED_HEAD), ..header.clone() };
     assert_eq!(shared.parts(Entry::Head).next().unwrap().layout, Layout::Scales { out: 512 });
+}
+
+#[test]
+fn second_plane_is_in_every_linear_and_nowhere_else() {
+    let flags = Flags(Flags::ALL.0 & !(Flags::SHARED_HEAD.0 | Flags::UNGATED.0));
+    let fine = Header { flags, experts: 3, experts_per_token: 2, ..decoder() };
+    let plain = Header { flags: Flags(flags.0 & !Flags::SECOND_PLANE.0), ..fine.clone() };
+    for (entry, found) in fine.entries().zip(plain.entries()) {
+        assert_eq!(entry, found);
+        for (fine, plain) in fine.parts(entry).zip(plain.parts(entry)) {
+            assert_eq!(fine.name, plain.name);
+            match plain.layout {
+                Layout::Linear { out, input, .. } => {
+                    let weights = u64::from(out) * u64::from(input);
+                    assert_eq!(fine.layout.size(), plain.layout.size() + weights);
+                    let tensors: Vec<(Role, u64)> = fine.layout.tensors().map(|t| (t.role, t.offset)).collect();
+                    let first = [(Role::Weights, 0), (Role::SecondPlane, weights), (Role::Scales, 2 * weights)];
+                    assert_eq!(tensors[..3], first);
+                }
+                layout => assert_eq!(fine.layout, layout),
+            }
+        }
+    }
 }
 
 fn statics() -> LayerStatics {

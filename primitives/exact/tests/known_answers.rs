@@ -5,7 +5,7 @@ use assay_exact::commit::*;
 use assay_exact::embed::{embed_row, embedding_output, EmbeddingRow};
 use assay_exact::hash::{Blake2b, Hasher};
 use assay_exact::header::*;
-use assay_exact::linear::{linear_row, RowScale};
+use assay_exact::linear::{linear_row, Planes, RowScale};
 use assay_exact::merkle::{blob, list, ListBuilder};
 use assay_exact::mlp::{add_expert, finish_experts, gated, route, ungated, Activation, ChosenExpert};
 use assay_exact::norm::Norm;
@@ -73,8 +73,12 @@ fn linear_matches() {
     let scales = [RowScale { m: 8388609, k: 30 }.pack(), RowScale { m: 16777215, k: 20 }.pack()];
     let mut y = [0; 2];
     let q = [16384, -16384, 1];
-    linear_row(&[-128, 127, 3, 1, -1, 0], &scales, Some(&[5, -7]), &q, -13, 16, &mut y);
-    assert_eq!(y, [-261115, 4194297]);
+    for (second, expected) in [(None, [-261115, 4194297]), (Some(&[127, -128, 5, -64, 64, 9][..]), [-259075, 2097145])]
+    {
+        let w = Planes { first: &[-128, 127, 3, 1, -1, 0], second };
+        linear_row(w, &scales, Some(&[5, -7]), &q, -13, 16, &mut y);
+        assert_eq!(y, expected);
+    }
 }
 
 #[test]
@@ -142,11 +146,14 @@ fn experts_match() {
 
 #[test]
 fn embeddings_match() {
-    let token = EmbeddingRow { weights: &[-128, 127], scale: RowScale { m: 12582912, k: 31 }.pack() };
-    let position = EmbeddingRow { weights: &[3, -1], scale: RowScale { m: 8388608, k: 28 }.pack() };
-    let mut h = [0; 2];
-    embed_row(token, Some(position), 12, &mut h);
-    assert_eq!(h, [-2688, 2920]);
+    for (seconds, expected) in [(None, [-2688, 2920]), (Some([&[64, -1][..], &[-65, 127]]), [-2741, 3047])] {
+        let planes = |first, i: usize| Planes { first, second: seconds.map(|seconds| seconds[i]) };
+        let token = EmbeddingRow { weights: planes(&[-128, 127], 0), scale: RowScale { m: 12582912, k: 31 }.pack() };
+        let position = EmbeddingRow { weights: planes(&[3, -1], 1), scale: RowScale { m: 8388608, k: 28 }.pack() };
+        let mut h = [0; 2];
+        embed_row(token, Some(position), 12, &mut h);
+        assert_eq!(h, expected);
+    }
 
     let mut v = [0; 3];
     embedding_output(&[3, -4, 0], &mut v);
@@ -231,7 +238,7 @@ fn commitments_match() {
 
 #[test]
 fn header_and_work_match() {
-    let header = Header {
+    let mut header = Header {
         kind: Kind::Decoder,
         vocab: 512,
         context: 128,
@@ -261,4 +268,6 @@ fn header_and_work_match() {
     assert_eq!(span_work(&header, 0, 4, 0, 10), 2199680);
     assert_eq!(prefill_work(&header, 0, 4, 10), 1904768);
     assert_eq!(job_work(&header, 2, 4, 10, 5), 1480960);
+    header.flags = header.flags.with(Flags::SECOND_PLANE);
+    assert_eq!(span_work(&header, 0, 4, 0, 10), 4371200);
 }

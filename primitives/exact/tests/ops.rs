@@ -4,7 +4,7 @@ mod support;
 
 use assay_exact::attention::{attend_head, causal_keys, BlockedKv, HeadScale, SoftCap, StridedKv};
 use assay_exact::embed::{embed_row, embedding_output, pool_add, EmbeddingRow};
-use assay_exact::linear::{dot_i8_i16, finish_linear, linear_row, saturate_row, RowScale};
+use assay_exact::linear::{dot_i8_i16, finish_linear, join_planes, linear_row, saturate_row, Planes, RowScale};
 use assay_exact::mlp::{self, Activation, ChosenExpert};
 use assay_exact::norm::Norm;
 use assay_exact::prim::Eps;
@@ -47,7 +47,7 @@ fn dot_widest_extreme_row_is_exact() {
 fn finish_linear_any_accumulator_equals_the_model() {
     let mut g = Gen(11);
     for _ in 0..1_000_000 {
-        let (acc, scale, bias) = (g.wide(1 << 37), g.scale(), g.i32());
+        let (acc, scale, bias) = (g.wide((1 << 37) + (1 << 30)), g.scale(), g.i32());
         let (e_x, f_out) = (g.range(-62, 110) as i32, g.range(-64, 64) as i32);
         assert_eq!(
             i128::from(finish_linear(acc, scale, bias, e_x, f_out)),
@@ -65,21 +65,30 @@ fn linear_rows_equal_the_model() {
     for _ in 0..2_000 {
         let (n_in, n_out) = (1 + g.below(700) as usize, 1 + g.below(6) as usize);
         let w = g.vec(n_in * n_out, Gen::i8);
+        let second = (g.below(2) == 0).then(|| g.vec(n_in * n_out, Gen::i8));
         let q = g.vec(n_in, Gen::a15);
         let scales = g.vec(n_out, Gen::scale);
         let bias = (g.below(2) == 0).then(|| g.row(n_out));
         let (e_x, f_out) = (g.range(-40, 40) as i32, g.range(-64, 64) as i32);
         let mut y = vec![0; n_out];
-        linear_row(&w, &scales, bias.as_deref(), &q, e_x, f_out, &mut y);
+        let planes = Planes { first: &w, second: second.as_deref() };
+        linear_row(planes, &scales, bias.as_deref(), &q, e_x, f_out, &mut y);
         for i in 0..n_out {
-            let acc: i128 = (0..n_in).map(|j| i128::from(w[i * n_in + j]) * i128::from(q[j])).sum();
+            let sum = |w: &[i8]| -> i128 { (0..n_in).map(|j| i128::from(w[i * n_in + j]) * i128::from(q[j])).sum() };
+            let acc = sum(&w) + second.as_deref().map_or(0, |w| naive::rsh(sum(w), 7));
             let bias = bias.as_ref().map_or(0, |b| b[i]);
             assert_eq!(i128::from(y[i]), naive_linear(acc, scales[i], bias, e_x, f_out));
         }
     }
     let mut y = [7];
-    linear_row(&[], &[RowScale { m: 1, k: 0 }.pack()], Some(&[5]), &[], 0, 0, &mut y);
+    linear_row([].as_slice().into(), &[RowScale { m: 1, k: 0 }.pack()], Some(&[5]), &[], 0, 0, &mut y);
     assert_eq!(y, [5], "an empty sum leaves the bias");
+}
+
+#[test]
+fn join_planes_rounds_the_second_sum_half_up() {
+    assert_eq!([-65, -64, -63, 63, 64, 191, 192].map(|second| join_planes(10, second)), [9, 10, 10, 10, 11, 11, 12]);
+    assert_eq!(join_planes(1 << 37, 1 << 37), (1 << 37) + (1 << 30));
 }
 
 #[test]
@@ -343,21 +352,27 @@ fn embedding_rows_equal_the_model() {
         let (scale, position_scale) = (g.scale(), g.scale());
         let f_h = g.range(4, 20) as u32;
         let learned = g.below(2) == 0;
+        let fine = (g.below(2) == 0).then(|| [g.vec(d, Gen::i8), g.vec(d, Gen::i8)]);
+        let second = |i: usize| fine.as_ref().map(|fine| fine[i].as_slice());
         let mut h = vec![0; d];
         embed_row(
-            EmbeddingRow { weights: &token, scale },
-            learned.then_some(EmbeddingRow { weights: &position, scale: position_scale }),
+            EmbeddingRow { weights: Planes { first: &token, second: second(0) }, scale },
+            learned.then_some(EmbeddingRow {
+                weights: Planes { first: &position, second: second(1) },
+                scale: position_scale,
+            }),
             f_h,
             &mut h,
         );
-        let entry = |w: i8, scale: u32| {
+        let entry = |w: i8, second: Option<i8>, scale: u32| {
             let (m, k) = (scale % (1 << 24), scale >> 24);
-            naive::scale32(w.into(), m.into(), i64::from(k) - i64::from(f_h))
+            let (w, bits) = second.map_or((w.into(), 0), |second| (128 * i128::from(w) + i128::from(second), 7));
+            naive::scale32(w, m.into(), i64::from(k) + bits - i64::from(f_h))
         };
         for i in 0..d {
-            let mut sum = entry(token[i], scale);
+            let mut sum = entry(token[i], second(0).map(|w| w[i]), scale);
             if learned {
-                sum += entry(position[i], position_scale);
+                sum += entry(position[i], second(1).map(|w| w[i]), position_scale);
             }
             assert_eq!(i128::from(h[i]), naive::sat32(sum));
         }

@@ -39,27 +39,30 @@ fn header(kind: Kind, experts: u32, flags: Flags) -> Header {
 fn counted(h: &Header, first: u32, end: u32, from: u32, to: u32, heads: u32) -> u64 {
     let mut sum = 0u64;
     for p in from..to {
+        let planes = if h.flags.has(Flags::SECOND_PLANE) { 2 } else { 1 };
         if first == 0 {
             let rows = h.entries().filter(|e| matches!(e, Entry::Embedding | Entry::Positions)).count();
-            sum += rows as u64 * u64::from(h.d);
+            sum += planes * rows as u64 * u64::from(h.d);
         }
         for layer in first..end {
             for part in h.parts(Entry::Layer(layer)) {
                 let Layout::Linear { out, input, .. } = part.layout else { continue };
                 let weights = u64::from(out) * u64::from(input);
-                sum += match part.name {
-                    PartName::Gate(Some(e)) | PartName::Up(Some(e)) if e >= h.experts_per_token => 0,
-                    PartName::Down(Some(e)) if e >= h.experts_per_token => 0,
-                    PartName::Down(Some(_)) => weights + u64::from(h.d),
-                    _ => weights,
-                };
+                sum += planes
+                    * match part.name {
+                        PartName::Gate(Some(e)) | PartName::Up(Some(e)) if e >= h.experts_per_token => 0,
+                        PartName::Down(Some(e)) if e >= h.experts_per_token => 0,
+                        PartName::Down(Some(_)) => weights + u64::from(h.d),
+                        _ => weights,
+                    };
             }
             let keys = if h.kind == Kind::Decoder { p + 1 } else { to };
             sum += u64::from(keys) * 2 * u64::from(h.query_heads * h.head_dim);
         }
     }
     if h.has_entry(Entry::Head) && end == h.layers {
-        sum += u64::from(heads) * u64::from(h.vocab) * u64::from(h.d);
+        let planes = if h.flags.has(Flags::SECOND_PLANE) { 2 } else { 1 };
+        sum += planes * u64::from(heads) * u64::from(h.vocab) * u64::from(h.d);
     }
     sum
 }
@@ -71,6 +74,7 @@ proptest! {
         experts in 0u32..5,
         ungated in any::<bool>(),
         positions in any::<bool>(),
+        second_plane in any::<bool>(),
         (first, end) in (0u32..6).prop_flat_map(|f| (Just(f), f + 1..7)),
         (from, to) in (0u32..40).prop_flat_map(|f| (Just(f), f + 1..64)),
     ) {
@@ -78,6 +82,7 @@ proptest! {
         let mut flags = Flags(0);
         if ungated { flags = flags.with(Flags::UNGATED); }
         if positions { flags = flags.with(Flags::POSITIONS); }
+        if second_plane { flags = flags.with(Flags::SECOND_PLANE); }
         let h = header(kind, experts, flags);
         prop_assert_eq!(h.validate(), Ok(()));
         let n = to - from;

@@ -17,7 +17,7 @@ mod view;
 use std::fmt;
 
 use assay_exact::{
-    linear::linear_row,
+    linear::{linear_row, Planes},
     mlp::{gated, ungated, Activation},
     norm::Norm,
     prim::{lut, rsh, sat32, softmax},
@@ -33,8 +33,8 @@ pub use view::RowsMut;
 /// Consecutive output rows of a linear part (section 3), borrowed from a package.
 #[derive(Clone, Copy, Debug)]
 pub struct LinearRows<'a> {
-    /// i8, row-major `[rows, inputs]`; any value, -128 included. Not aligned beyond one byte.
-    pub w: &'a [i8],
+    /// i8, row-major `[rows, inputs]` in each plane; any value, -128 included. Not aligned beyond one byte.
+    pub w: Planes<'a>,
     /// `[rows]`, packed `m + 2^24 * k`.
     pub scales: &'a [u32],
     /// `[rows]`, Q`f_out`.
@@ -47,6 +47,11 @@ impl<'a> LinearRows<'a> {
     /// Number of output rows.
     pub fn rows(&self) -> usize {
         self.scales.len()
+    }
+
+    /// Weights of both planes.
+    pub fn weights(&self) -> usize {
+        self.w.first.len() + self.w.second.map_or(0, <[i8]>::len)
     }
 
     /// The first `at` rows and the others.

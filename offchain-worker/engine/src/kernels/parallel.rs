@@ -110,7 +110,7 @@ impl Threads {
             return;
         }
         let y = RowsMut::new(y, part.rows());
-        let work = part.w.len().saturating_mul(x.tokens());
+        let work = part.weights().saturating_mul(x.tokens());
         let pieces = self.pieces(work);
         divide(kernels, part, x, f_out, y, pieces);
     }

@@ -1,13 +1,19 @@
 //! The bytes of parts, for whoever writes packages. Statics and norm constants encode themselves
 //! (`assay_exact::statics`).
 
-use assay_exact::statics::NormConstants;
+use assay_exact::{linear::Planes, statics::NormConstants};
 
-/// A linear part: `w` i8 row-major `[out, in]`, `scales` `[out]` packed, `bias` `[out]` if any.
+/// A linear part of one plane: `w` i8 row-major `[out, in]`, `scales` `[out]` packed, `bias` `[out]` if any.
 pub fn linear(w: &[i8], scales: &[u32], bias: Option<&[i32]>) -> Vec<u8> {
-    let bias = bias.unwrap_or_default();
-    let mut bytes = Vec::with_capacity(w.len() + 4 * (scales.len() + bias.len()));
-    bytes.extend_from_slice(bytemuck::cast_slice(w));
+    linear_of(w.into(), scales, bias)
+}
+
+/// A linear part of one plane or, in a model with flag 13, of two; otherwise as [`linear`].
+pub fn linear_of(w: Planes<'_>, scales: &[u32], bias: Option<&[i32]>) -> Vec<u8> {
+    let (bias, second) = (bias.unwrap_or_default(), w.second.unwrap_or_default());
+    let mut bytes = Vec::with_capacity(w.first.len() + second.len() + 4 * (scales.len() + bias.len()));
+    bytes.extend_from_slice(bytemuck::cast_slice(w.first));
+    bytes.extend_from_slice(bytemuck::cast_slice(second));
     extend(&mut bytes, scales.iter().map(|v| v.to_le_bytes()));
     extend(&mut bytes, bias.iter().map(|v| v.to_le_bytes()));
     bytes

@@ -2,6 +2,7 @@
 
 use assay_exact::{
     layout::{Entry, Layout, PartName},
+    linear::Planes,
     norm::Norm,
     statics::NormConstants,
 };
@@ -13,6 +14,7 @@ use crate::kernels::LinearRows;
 /// the weights, which are all of the size, are used where they lie.
 #[derive(Clone, Debug)]
 pub(crate) struct LinearPart {
+    /// One plane or two, one behind the other.
     weights: Bytes,
     scales: Vec<u32>,
     bias: Option<Vec<i32>>,
@@ -22,11 +24,13 @@ pub(crate) struct LinearPart {
 impl LinearPart {
     pub fn load(package: &Package, entry: Entry, name: PartName) -> Result<Self, PackageError> {
         let (part, bytes) = package.part(entry, name)?;
-        let Layout::Linear { out, input, bias } = part.layout else {
+        let Layout::Linear { out, input, second_plane, bias } = part.layout else {
             unreachable!("{entry:?} {name:?} is a linear part in every package")
         };
         let (out, inputs) = (out as usize, input as usize);
-        let (scales_at, bias_at) = (out * inputs, out * inputs + 4 * out);
+        let plane = out * inputs;
+        let scales_at = if second_plane { 2 * plane } else { plane };
+        let bias_at = scales_at + 4 * out;
         Ok(Self {
             weights: bytes.slice(0..scales_at),
             scales: bytes::to_u32(&bytes[scales_at..bias_at]),
@@ -44,18 +48,19 @@ impl LinearPart {
 
     /// All rows.
     pub fn rows(&self) -> LinearRows<'_> {
-        LinearRows {
-            w: bytemuck::cast_slice(&self.weights),
-            scales: &self.scales,
-            bias: self.bias.as_deref(),
-            inputs: self.inputs,
-        }
+        LinearRows { w: self.planes(), scales: &self.scales, bias: self.bias.as_deref(), inputs: self.inputs }
     }
 
     /// The weights and the packed scale of row `i`.
-    pub fn row(&self, i: usize) -> (&[i8], u32) {
-        let weights: &[i8] = bytemuck::cast_slice(&self.weights);
-        (&weights[i * self.inputs..(i + 1) * self.inputs], self.scales[i])
+    pub fn row(&self, i: usize) -> (Planes<'_>, u32) {
+        let (_, rest) = self.planes().split_at(i * self.inputs);
+        let (row, _) = rest.split_at(self.inputs);
+        (row, self.scales[i])
+    }
+
+    fn planes(&self) -> Planes<'_> {
+        let (first, second) = bytemuck::cast_slice(&self.weights).split_at(self.scales.len() * self.inputs);
+        Planes { first, second: (!second.is_empty()).then_some(second) }
     }
 }
 

@@ -1,4 +1,5 @@
 use assay_engine::kernels::{Kernels, LinearRows, RowsMut, Scalar, Threads, A15};
+use assay_exact::linear::Planes;
 
 use crate::{assert_same, cases::Rng, for_each_backend, repeat};
 
@@ -6,6 +7,7 @@ struct Case {
     inputs: usize,
     rows: usize,
     w: Vec<i8>,
+    second: Option<Vec<i8>>,
     scales: Vec<u32>,
     bias: Option<Vec<i32>>,
     q: Vec<i16>,
@@ -40,6 +42,7 @@ impl Case {
             inputs,
             rows,
             w,
+            second: (rng.coin()).then(|| rng.i8s(rows * inputs)),
             scales,
             bias: (rng.coin()).then(|| rng.i32s(rows)),
             q: (0..tokens).flat_map(|_| rng.a15s(inputs)).collect(),
@@ -49,7 +52,8 @@ impl Case {
     }
 
     fn part(&self) -> LinearRows<'_> {
-        LinearRows { w: &self.w, scales: &self.scales, bias: self.bias.as_deref(), inputs: self.inputs }
+        let w = Planes { first: &self.w, second: self.second.as_deref() };
+        LinearRows { w, scales: &self.scales, bias: self.bias.as_deref(), inputs: self.inputs }
     }
 
     fn x(&self) -> A15<'_> {
@@ -89,14 +93,19 @@ fn linear_long_rows_equals_scalar() {
         [1021, 1022, 1023, 1024, 1025, 2047, 8175, 8176, 8177, 16_353, 32_767, 65_521, 65_535, 65_536];
     for_each_backend(|kernels| {
         for inputs in LENGTHS {
-            for tokens in [1, 2, 5, 17] {
+            for (tokens, planes) in [1, 2, 5, 17].into_iter().flat_map(|tokens| [(tokens, 1), (tokens, 2)]) {
                 for (w, q) in [(-128, -(1 << 14)), (-128, 1 << 14), (127, 1 << 14), (127, -127)] {
                     let rng = &mut Rng::new(inputs as u64);
                     let mut case = Case::new(rng, inputs, 3, tokens);
+                    case.second = (planes == 2).then(|| vec![0; case.w.len()]);
                     case.w.fill(w);
+                    if let Some(second) = &mut case.second {
+                        second.fill(w);
+                    }
                     case.q.fill(q);
-                    // The whole sum shows in the output: m = 1 with a shift of 6.
-                    case.scales.fill(1 | 6 << 24);
+                    // The whole sum shows in the output: m = 1 with a shift of 6. The other rows: the largest product
+                    // under the last shifts that a vector has.
+                    case.scales = vec![1 | 6 << 24, 0x00ff_ffff | 62 << 24, 0x00ff_ffff | 63 << 24];
                     case.exponents.fill(0);
                     case.f_out = 0;
                     case.bias = None;

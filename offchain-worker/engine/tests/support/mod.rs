@@ -10,6 +10,7 @@ use assay_exact::{
     attention::{HeadScale, SoftCap},
     header::{Flags, Header, Kind, Placement, Pool},
     layout::{Entry, Layout, Part, PartName},
+    linear::Planes,
     mlp::Activation,
     prim::Eps,
     sampling::FinalCap,
@@ -111,6 +112,7 @@ pub fn bert() -> Header {
         Flags::MLP_BIAS,
         Flags::POSITIONS,
         Flags::EMBEDDING_NORM,
+        Flags::SECOND_PLANE,
     ];
     Header {
         kind: Kind::Encoder,
@@ -157,13 +159,15 @@ fn part_bytes(header: &Header, layer: u32, part: &Part, random: &mut Random) -> 
             let scales: Vec<u32> = (0..out).map(|_| scale(10) + random.below(1 << 22) as u32).collect();
             encode::scales(&scales)
         }
-        Layout::Linear { out, input, bias } => {
+        Layout::Linear { out, input, second_plane, bias } => {
             let w: Vec<i8> = (0..out * input).map(|_| random.below(256) as u8 as i8).collect();
+            let second: Option<Vec<i8>> =
+                second_plane.then(|| (0..out * input).map(|_| random.below(256) as u8 as i8).collect());
             let embeds = matches!(part.name, PartName::Whole);
             let bits = if embeds { 7 } else { 6 + bits_of(input) / 2 };
             let scales: Vec<u32> = (0..out).map(|_| scale(bits) + random.below(1 << 22) as u32).collect();
             let bias: Option<Vec<i32>> = bias.then(|| (0..out).map(|_| random.signed(1 << 10) as i32).collect());
-            encode::linear(&w, &scales, bias.as_deref())
+            encode::linear_of(Planes { first: &w, second: second.as_deref() }, &scales, bias.as_deref())
         }
         Layout::Norm { n, bias } => {
             let constants = NormConstants { f_g: 12, eps: Eps { m: 9_000_000, k: 4 } };

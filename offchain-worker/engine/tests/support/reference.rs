@@ -11,7 +11,7 @@ use assay_exact::{
     hash::{Blake2b, Digest},
     header::{Flags, Header, Kind, Placement, Pool},
     layout::{Element, Entry, Part, PartName, Role},
-    linear::{linear_row, saturate_row},
+    linear::{linear_row, saturate_row, Planes},
     merkle::ListBuilder,
     mlp,
     norm::Norm,
@@ -25,6 +25,7 @@ use assay_exact::{
 struct PartData {
     bytes: Vec<u8>,
     weights: Vec<i8>,
+    second_plane: Option<Vec<i8>>,
     scales: Vec<u32>,
     bias: Option<Vec<i32>>,
     gain: Vec<i32>,
@@ -71,6 +72,7 @@ impl PartData {
             let bytes = &bytes[tensor.offset as usize..][..tensor.size() as usize];
             match (tensor.role, tensor.element) {
                 (Role::Weights, Element::I8) => data.weights = bytes.iter().map(|b| *b as i8).collect(),
+                (Role::SecondPlane, _) => data.second_plane = Some(bytes.iter().map(|b| *b as i8).collect()),
                 (Role::Scales, _) => data.scales = words(bytes).into_iter().map(|w| w as u32).collect(),
                 (Role::Bias, _) => data.bias = Some(words(bytes)),
                 (Role::Gain, _) => data.gain = words(bytes),
@@ -89,8 +91,12 @@ impl PartData {
 
     fn linear(&self, (q, e): (&[i16], i32), f_out: i32) -> Vec<i32> {
         let mut y = vec![0; self.scales.len()];
-        linear_row(&self.weights, &self.scales, self.bias.as_deref(), q, e, f_out, &mut y);
+        linear_row(self.planes(), &self.scales, self.bias.as_deref(), q, e, f_out, &mut y);
         y
+    }
+
+    fn planes(&self) -> Planes<'_> {
+        Planes { first: &self.weights, second: self.second_plane.as_deref() }
     }
 
     fn a15(&self, h: &[i32]) -> (Vec<i16>, i32) {
@@ -107,7 +113,8 @@ impl PartData {
 
     fn row(&self, i: usize) -> EmbeddingRow<'_> {
         let k = self.weights.len() / self.scales.len();
-        EmbeddingRow { weights: &self.weights[i * k..(i + 1) * k], scale: self.scales[i] }
+        let (row, _) = self.planes().split_at(i * k).1.split_at(k);
+        EmbeddingRow { weights: row, scale: self.scales[i] }
     }
 }
 
@@ -316,9 +323,8 @@ impl Reference {
         let x = self.whole(Entry::FinalNorm).a15(h);
         let head = self.whole(Entry::Head);
         let logits = if self.header.flags.has(Flags::SHARED_HEAD) {
-            let weights = &self.whole(Entry::Embedding).weights;
             let mut y = vec![0; head.scales.len()];
-            linear_row(weights, &head.scales, None, &x.0, x.1, 16, &mut y);
+            linear_row(self.whole(Entry::Embedding).planes(), &head.scales, None, &x.0, x.1, 16, &mut y);
             y
         } else {
             head.linear((&x.0, x.1), 16)

@@ -370,7 +370,7 @@ pub(super) fn finish_tokens<L: Lanes>(
     }
 }
 
-/// `sat32(scale32(acc, m, shift) + bias)` for shifts in `0..=63`; `abs(acc * m) < 2^61`, so that a shift of
+/// `sat32(scale32(acc, m, shift) + bias)` for shifts in `0..=63`; `abs(acc * m) < 2^62`, so that a shift of
 /// 63 gives 0, as every larger one.
 #[inline(always)]
 fn finish<L: Lanes>(l: L, acc: L::V, m: L::V, shift: L::V, bias: L::V, y: &mut [i32]) {

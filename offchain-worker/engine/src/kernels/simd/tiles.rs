@@ -5,6 +5,8 @@
 //! activations once per call, weights once per [`ROW_BLOCK`] micro-kernels' rows, so that a block of
 //! weights stays in the second-level cache while every tile of tokens passes over it.
 
+use assay_exact::linear::join_planes;
+
 use super::{lanes::Lanes, rows, scratch};
 use crate::kernels::{LinearRows, RowsMut, A15};
 
@@ -75,20 +77,33 @@ fn linear_chunk<T: Tiles>(l: T, part: LinearRows<'_>, x: A15<'_>, first: usize, 
     for ((tokens, q), corrections) in packed.zip(&mut corrections) {
         l.pack_tokens(q, inputs, tokens, corrections);
     }
-    let mut weights = scratch::weights(ROW_BLOCK * row_words);
+    // The block's first plane, and behind it the second, if there is one.
+    let plane = ROW_BLOCK * row_words;
+    let mut weights = scratch::weights(if part.w.second.is_some() { 2 * plane } else { plane });
     for row in (0..part.rows()).step_by(ROW_BLOCK * T::ROWS) {
         let (_, block) = part.split_at(row);
         let (block, _) = block.split_at(block.rows().min(ROW_BLOCK * T::ROWS));
-        for (packed, w) in weights.chunks_exact_mut(row_words).zip(block.w.chunks(T::ROWS * inputs)) {
-            l.pack_rows(w, inputs, packed);
+        for (weights, w) in weights.chunks_exact_mut(plane).zip([Some(block.w.first), block.w.second].iter().flatten())
+        {
+            for (packed, w) in weights.chunks_exact_mut(row_words).zip(w.chunks(T::ROWS * inputs)) {
+                l.pack_rows(w, inputs, packed);
+            }
         }
+        let (coarse, fine) = weights.split_at(plane);
         for (tile, (tokens, corrections)) in tokens.chunks_exact(token_words).zip(&corrections).enumerate() {
             let t = tile * TOKENS;
             let exponents = &x.exponents[t..(t + TOKENS).min(x.tokens())];
-            let packed = weights.chunks_exact(row_words);
-            for (at, weights) in (0..block.rows()).step_by(T::ROWS).zip(packed) {
+            let mut fine = fine.chunks_exact(row_words);
+            for (at, weights) in (0..block.rows()).step_by(T::ROWS).zip(coarse.chunks_exact(row_words)) {
                 let mut acc = [0; MAX_ROWS * TOKENS];
                 l.multiply(weights, tokens, corrections, &mut acc[..T::ROWS * TOKENS]);
+                if let Some(weights) = fine.next() {
+                    let mut second = [0; MAX_ROWS * TOKENS];
+                    l.multiply(weights, tokens, corrections, &mut second[..T::ROWS * TOKENS]);
+                    for (acc, second) in acc.iter_mut().zip(second) {
+                        *acc = join_planes(*acc, second);
+                    }
+                }
                 let (_, rows) = block.split_at(at);
                 let (rows, _) = rows.split_at(rows.rows().min(T::ROWS));
                 finish_tile(l, rows, &acc, exponents, f_out, first + t, row + at, y);

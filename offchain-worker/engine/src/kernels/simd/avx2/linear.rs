@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use assay_exact::linear::dot_i8_i16;
+use assay_exact::linear::{dot_i8_i16, join_planes};
 
 use super::Avx2;
 use crate::kernels::{
@@ -67,9 +67,16 @@ fn group_of<const R: usize, const T: usize>(
 ) -> usize {
     let mut acc = [[0; ROWS]; T];
     for r in (0..block.rows()).step_by(R) {
-        let sums = dots::<R, T>(block, r, x);
+        let sums = dots::<R, T>(block, block.w.first, r, x);
         for (i, sum) in sums.into_iter().enumerate() {
             acc[i % T][r + i / T] = sum;
+        }
+        if let Some(second) = block.w.second {
+            let sums = dots::<R, T>(block, second, r, x);
+            for (i, sum) in sums.into_iter().enumerate() {
+                let acc = &mut acc[i % T][r + i / T];
+                *acc = join_planes(*acc, sum);
+            }
         }
     }
     for (t, acc) in acc.iter().enumerate() {
@@ -79,14 +86,15 @@ fn group_of<const R: usize, const T: usize>(
     T
 }
 
-/// `sum w * q` of rows `row..row + R`, each with the first `T` tokens; rows beyond the last repeat it.
+/// `sum w * q` of rows `row..row + R` of a block's plane `w`, each with the first `T` tokens; rows beyond the last
+/// repeat it.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn dots<const R: usize, const T: usize>(block: LinearRows<'_>, row: usize, x: A15<'_>) -> [i64; 8] {
+fn dots<const R: usize, const T: usize>(block: LinearRows<'_>, w: &[i8], row: usize, x: A15<'_>) -> [i64; 8] {
     const { assert!(R * T == 8) }
     let inputs = block.inputs;
-    assert!(block.w.len() >= block.rows() * inputs && row < block.rows());
-    let w: [&[i8]; R] = std::array::from_fn(|r| &block.w[(row + r).min(block.rows() - 1) * inputs..][..inputs]);
+    assert!(w.len() >= block.rows() * inputs && row < block.rows());
+    let w: [&[i8]; R] = std::array::from_fn(|r| &w[(row + r).min(block.rows() - 1) * inputs..][..inputs]);
     let q: [&[i16]; T] = std::array::from_fn(|t| x.row(t, inputs));
     let mut out = [0i64; 8];
     let whole = inputs / WIDTH;

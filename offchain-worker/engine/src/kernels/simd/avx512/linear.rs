@@ -5,6 +5,8 @@
 
 use std::arch::x86_64::*;
 
+use assay_exact::linear::join_planes;
+
 use super::Avx512;
 use crate::kernels::{
     simd::{
@@ -115,9 +117,16 @@ fn group_of<const R: usize, const T: usize>(
 ) -> usize {
     let mut acc = [[0; ROWS]; T];
     for r in (0..block.rows()).step_by(R) {
-        let sums = dots::<R, T>(block, r, planes);
+        let sums = dots::<R, T>(block, block.w.first, r, planes);
         for (i, sum) in sums.into_iter().enumerate() {
             acc[i % T][r + i / T] = sum - corrections[i % T];
+        }
+        if let Some(second) = block.w.second {
+            let sums = dots::<R, T>(block, second, r, planes);
+            for (i, sum) in sums.into_iter().enumerate() {
+                let acc = &mut acc[i % T][r + i / T];
+                *acc = join_planes(*acc, sum - corrections[i % T]);
+            }
         }
     }
     for (t, acc) in acc.iter().enumerate() {
@@ -127,15 +136,16 @@ fn group_of<const R: usize, const T: usize>(
     T
 }
 
-/// `sum (w + 128) * q` of rows `row..row + R`, each with `T` tokens; rows beyond the last repeat it.
+/// `sum (w + 128) * q` of rows `row..row + R` of a block's plane `w`, each with `T` tokens; rows beyond the last
+/// repeat it.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 #[inline]
-fn dots<const R: usize, const T: usize>(block: LinearRows<'_>, row: usize, planes: &[u32]) -> [i64; 8] {
+fn dots<const R: usize, const T: usize>(block: LinearRows<'_>, w: &[i8], row: usize, planes: &[u32]) -> [i64; 8] {
     const { assert!(R * T == 8) }
     let inputs = block.inputs;
     let steps = inputs.div_ceil(WIDTH);
-    assert!(block.w.len() >= block.rows() * inputs && planes.len() >= T * steps * 32 && row < block.rows());
-    let w: [*const i8; R] = std::array::from_fn(|r| block.w[(row + r).min(block.rows() - 1) * inputs..].as_ptr());
+    assert!(w.len() >= block.rows() * inputs && planes.len() >= T * steps * 32 && row < block.rows());
+    let w: [*const i8; R] = std::array::from_fn(|r| w[(row + r).min(block.rows() - 1) * inputs..].as_ptr());
     let offset = _mm512_set1_epi8(OFFSET);
     let mut h = [_mm512_setzero_si512(); 8];
     let mut l = [_mm512_setzero_si512(); 8];
