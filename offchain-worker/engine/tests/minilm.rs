@@ -116,6 +116,6 @@ fn minilm_vectors_and_retrieval_equal_the_float_model() {
         100. * shared,
         Hex(&conversion.model_root),
     );
-    assert!(least >= 0.999 && mean >= 0.9996, "the least cosine is {least}, the mean {mean}");
-    assert!(shared >= 0.96, "{shared} of the passages found are the same");
+    assert!(least >= 0.99999 && mean >= 0.99999, "the least cosine is {least}, the mean {mean}");
+    assert!(same >= 0.99, "for {same} of the queries the same passages are found, {shared} of them all");
 }

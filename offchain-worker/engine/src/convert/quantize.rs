@@ -2,7 +2,11 @@
 //! on f64, all of which IEEE 754 fixes to the bit: the result does not depend on the machine.
 
 use super::checkpoint::WEIGHT_LIMIT;
-use assay_exact::{header::limits, linear::RowScale, prim::Eps};
+use assay_exact::{
+    header::limits,
+    linear::{RowScale, SECOND_PLANE_BITS},
+    prim::Eps,
+};
 
 /// `x` in `m * 2^-k` with `m` in `[2^(bits-1), 2^bits)`, rounded half away from zero; `None` unless `x` is positive and finite.
 pub fn mantissa(x: f64, bits: u32) -> Option<(u32, i32)> {
@@ -23,21 +27,43 @@ pub fn real_scale(scale: RowScale) -> f64 {
 /// Quantizes the finite `row` to i8 in `[-127, 127]`, written over `out` of the same length. A row of zeros gets scale 0.
 /// `None` if the row's maximum reaches [`WEIGHT_LIMIT`].
 pub fn row(row: &[f32], out: &mut [i8]) -> Option<RowScale> {
+    let scale = row_scale(row)?;
+    let step = real_scale(scale);
+    for (q, w) in out.iter_mut().zip(row) {
+        *q = steps(*w, step, 127.) as i8;
+    }
+    Some(scale)
+}
+
+/// As [`row`], in two planes (flag 13): `first` in `[-127, 127]` and `second` in `[-64, 63]`, a 128th each.
+pub fn row_of_two_planes(row: &[f32], first: &mut [i8], second: &mut [i8]) -> Option<RowScale> {
+    let scale = row_scale(row)?;
+    let step = libm::scalbn(real_scale(scale), -(SECOND_PLANE_BITS as i32));
+    for ((first, second), w) in first.iter_mut().zip(second).zip(row) {
+        let q = steps(*w, step, libm::scalbn(127., SECOND_PLANE_BITS as i32));
+        let high = (q + (1 << (SECOND_PLANE_BITS - 1))) >> SECOND_PLANE_BITS;
+        (*first, *second) = (high as i8, (q - (high << SECOND_PLANE_BITS)) as i8);
+    }
+    Some(scale)
+}
+
+/// The scale at which the row's largest magnitude is 127; 0 for a row of zeros.
+fn row_scale(row: &[f32]) -> Option<RowScale> {
     let max = row.iter().fold(0f32, |max, w| max.max(w.abs()));
     if max >= WEIGHT_LIMIT {
         return None;
     }
-    let Some((m, k)) = mantissa(f64::from(max) / 127., 24) else {
-        out.fill(0);
-        return Some(RowScale { m: 0, k: 0 });
-    };
     // max < 2^30 gives k >= 0; the least positive f32, 2^-149, gives k <= 179: it packs.
-    let scale = RowScale { m, k };
-    let real = real_scale(scale);
-    for (q, w) in out.iter_mut().zip(row) {
-        *q = (f64::from(*w) / real).round().clamp(-127., 127.) as i8;
+    let (m, k) = mantissa(f64::from(max) / 127., 24).unwrap_or((0, 0));
+    Some(RowScale { m, k })
+}
+
+/// `w` in steps, at most `most` of them; 0 where a step is 0.
+fn steps(w: f32, step: f64, most: f64) -> i32 {
+    if step == 0. {
+        return 0;
     }
-    Some(scale)
+    (f64::from(w) / step).round().clamp(-most, most) as i32
 }
 
 /// A row scale times a positive real; `None` if it does not pack. Times 1 it is the same bits.
@@ -112,6 +138,18 @@ mod tests {
     }
 
     #[test]
+    fn row_of_two_planes_splits_the_128ths() {
+        let (mut first, mut second) = ([1; 6], [1; 6]);
+        let row = [127., 0.5, -0.5, 1.25, -126.998, 63.0 / 128.];
+        row_of_two_planes(&row, &mut first, &mut second).unwrap();
+        assert_eq!(first, [127, 1, 0, 1, -127, 0]);
+        assert_eq!(second, [0, -64, -64, 32, 0, 63]);
+        assert_eq!(row_of_two_planes(&[0.; 6], &mut first, &mut second), Some(RowScale { m: 0, k: 0 }));
+        assert_eq!((first, second), ([0; 6], [0; 6]));
+        assert_eq!(row_of_two_planes(&[WEIGHT_LIMIT], &mut first[..1], &mut second[..1]), None);
+    }
+
+    #[test]
     fn gains_fill_the_format_and_refuse_overflow() {
         let (f, g) = gains(&[1., -0.5, 0.25, 0.]).unwrap();
         assert_eq!((f, g), (29, vec![1 << 30, -(1 << 29), 1 << 28, 0]));
@@ -161,6 +199,13 @@ mod tests {
             prop_assert!(m == 0 || (1 << 23..1 << 24).contains(&m));
             for (q, w) in out.iter().zip(&weights) {
                 prop_assert!((f64::from(*q) * step - f64::from(*w)).abs() <= step * (0.5 + 1e-5));
+            }
+            let mut fine = vec![0; weights.len()];
+            prop_assert_eq!(row_of_two_planes(&weights, &mut out, &mut fine), Some(scale));
+            for ((q, fine), w) in out.iter().zip(&fine).zip(&weights) {
+                prop_assert!((-64..64).contains(fine) && *q >= -127);
+                let found = (f64::from(*q) + f64::from(*fine) / 128.) * step;
+                prop_assert!((found - f64::from(*w)).abs() <= step / 128. * (0.5 + 1e-3));
             }
         }
     }

@@ -44,25 +44,6 @@ impl SourceTokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// The ids of words and parts of words of two letters and more, ascending, which is from the most frequent to the
-    /// rarest, about, as vocabularies are made; of all tokens but the added ones, if there are none.
-    pub(super) fn words(&self) -> Vec<u32> {
-        let added = self.tokenizer.get_added_tokens_decoder();
-        let mut ordinary: Vec<(u32, String)> =
-            self.tokenizer.get_vocab(false).into_iter().map(|(token, id)| (id, token)).collect();
-        ordinary.retain(|(id, _)| !added.contains_key(id));
-        ordinary.sort_unstable();
-        let word = |token: &str| {
-            let token = token.trim_start_matches("##");
-            token.chars().nth(1).is_some() && token.chars().all(char::is_alphabetic)
-        };
-        let words: Vec<u32> = ordinary.iter().filter(|(_, token)| word(token)).map(|(id, _)| *id).collect();
-        if words.is_empty() {
-            return ordinary.into_iter().map(|(id, _)| id).collect();
-        }
-        words
-    }
-
     /// At most `count` windows of `length` tokens, spread evenly over `text` and not overlapping. Each begins with the ids
     /// that the tokenizer puts before a prompt, so the model sees positions as it will in use. A text shorter than one
     /// window gives one shorter window; fewer than `min(length, 64)` tokens are an error.

@@ -17,16 +17,6 @@ use crate::{
 /// Most rows that go through an op together: bounds the scratch, not the text.
 const CHUNK: usize = 128;
 
-/// The two passes of an encoder's layer over a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pass {
-    /// Keys and values are in the cache; the buffers hold the input of their projections (`x`).
-    Written,
-    /// The rows are those that leave the layer; the buffers hold the layer's tail, and the inputs of the output
-    /// projection (`joined`), the MLP (`x`) and its down projection (`down`).
-    Computed,
-}
-
 /// From final rows to a vector.
 #[derive(Debug)]
 pub(crate) struct Pooling {
@@ -72,8 +62,8 @@ impl Pooling {
 
 impl Model {
     /// Takes the rows `h` `[n, d]` of a whole text through the layers of an encoder, in place. In each layer the
-    /// keys and values of all positions come first. `each` sees the buffers after each pass over each run of rows
-    /// of the last layer, with the number of rows, in order. `Err` if cancelled between two layers; the cache is then of no use.
+    /// keys and values of all positions come first. `tail` sees the buffers after each run of rows of the last layer, with
+    /// the number of rows, in order. `Err` if cancelled between two layers; the cache is then of no use.
     pub fn forward_whole(
         &self,
         run: Executor<'_>,
@@ -81,7 +71,7 @@ impl Model {
         cache: &mut KvCache,
         buffers: &mut Buffers,
         cancel: &AtomicBool,
-        mut each: impl FnMut(Pass, &Buffers, usize),
+        mut tail: impl FnMut(&Buffers, usize),
     ) -> Result<(), EngineError> {
         let d = self.header.d as usize;
         let length = h.len() / d;
@@ -94,16 +84,13 @@ impl Model {
                 let mut lanes = [Lane { start, n: h.len() / d, cache: &mut *cache }];
                 self.rope.rows(&lanes, &mut buffers.rope);
                 layer.write(run, i, h, &mut lanes, buffers);
-                if last {
-                    each(Pass::Written, buffers, h.len() / d);
-                }
             }
             for (start, h) in (0..).step_by(CHUNK).zip(h.chunks_mut(CHUNK * d)) {
                 let lanes = [Lane { start, n: h.len() / d, cache: &mut *cache }];
                 self.rope.rows(&lanes, &mut buffers.rope);
                 layer.read(run, i, h, &lanes, length, last, buffers);
                 if last {
-                    each(Pass::Computed, buffers, h.len() / d);
+                    tail(buffers, h.len() / d);
                 }
             }
         }

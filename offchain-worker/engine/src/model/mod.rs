@@ -35,9 +35,8 @@ use encoder::Pooling;
 use head::Head;
 use rope::RopeTables;
 
-pub(crate) use buffers::{fit, A15Rows, Buffers};
+pub(crate) use buffers::{fit, Buffers};
 pub(crate) use cache::{KvCache, Lane};
-pub(crate) use encoder::Pass;
 
 /// What runs the ops.
 #[derive(Clone, Copy, Debug)]

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     kernels::{Kernels, Threads},
-    model::{fit, Buffers, Executor, KvCache, Model, Pass},
+    model::{fit, Buffers, Executor, KvCache, Model},
     package::Package,
     EngineError,
 };
@@ -148,11 +148,7 @@ impl EncoderStage {
                 h.copy_from_slice(rows);
             }
         }
-        model.forward_whole(run, h, cache, buffers, cancel, |pass, buffers, n| {
-            if pass == Pass::Computed {
-                commitments.push_tail(buffers, 0..n);
-            }
-        })?;
+        model.forward_whole(run, h, cache, buffers, cancel, |buffers, n| commitments.push_tail(buffers, 0..n))?;
         commitments.push_kv(cache, n, threads);
         let output = if is_last {
             let v = model.pooled(run, h, buffers);

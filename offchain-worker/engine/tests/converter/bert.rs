@@ -194,12 +194,12 @@ fn convert_bert_gives_an_encoder_near_the_float_model() {
     let header = package.header();
     assert_eq!((header.kind, header.placement, header.pool), (Kind::Encoder, Placement::Post, Pool::Mean));
     assert_eq!((header.context, header.rope_tables, header.activation), (48, 0, Activation::Gelu));
-    assert!(header.flags.has(Flags::POSITIONS) && header.flags.has(Flags::EMBEDDING_NORM));
+    assert!(header.flags.has(Flags::POSITIONS.with(Flags::EMBEDDING_NORM).with(Flags::SECOND_PLANE)));
 
     let source = EncoderSource::open(bert.path(), None).unwrap();
     let texts: Vec<_> = (1..40).map(|words| source.encode(&text(words)).unwrap()).collect();
     for cosine in compare(&source, &package, &texts, &mut NoObserver).unwrap() {
-        assert!(cosine > 0.999, "{cosine}");
+        assert!(cosine > 0.99999, "{cosine}");
     }
 }
 
@@ -214,7 +214,7 @@ fn convert_with_first_pooling_and_another_activation_is_near_the_float_model() {
     let source = EncoderSource::open(bert.path(), None).unwrap();
     let texts: Vec<_> = (1..40).map(|words| source.encode(&text(words)).unwrap()).collect();
     for cosine in compare(&source, &package, &texts, &mut NoObserver).unwrap() {
-        assert!(cosine > 0.999, "{cosine}");
+        assert!(cosine > 0.99999, "{cosine}");
     }
 }
 
@@ -257,7 +257,7 @@ fn convert_keeps_the_length_that_the_model_is_meant_for() {
     bert.write_file("sentence_bert_config.json", r#"{"max_seq_length": 20, "do_lower_case": false}"#);
     let package = bert.package();
     assert_eq!(package.header().context, 20);
-    assert_eq!(package.entries().find(|(entry, _)| *entry == Entry::Positions).unwrap().1.len(), 20 * (HIDDEN + 4));
+    assert_eq!(package.entries().find(|(entry, _)| *entry == Entry::Positions).unwrap().1.len(), 20 * (2 * HIDDEN + 4));
 
     // Cut to the context, a text keeps the special ids around it.
     let tokenizer = Tokenizer::load(&package).unwrap();

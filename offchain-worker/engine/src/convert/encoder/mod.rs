@@ -1,14 +1,9 @@
 //! From a checkpoint of an encoder (BERT, as sentence-transformers stores it) to a package.
 //!
 //! As for decoders: every check first, then a census of activation ranges over calibration text by the float
-//! reference, formats by powers of two, and the package entry by entry. Two things are done beyond that, because a
-//! vector shows every error where a choice of tokens hides most: a constant is moved between the two tables of the
-//! embedding (`offset`), and the linears are rounded with regard to their inputs (`moments`), which a draft of the
-//! package gives.
+//! reference, formats by powers of two, and the package entry by entry. The weights are of 15 bits, in two planes,
+//! because a vector shows every error where a choice of tokens hides most.
 
-mod inputs;
-mod moments;
-mod offset;
 mod parts;
 mod plan;
 mod pooling;
@@ -29,13 +24,11 @@ use super::{
 };
 use crate::{
     hex::Hex,
-    package::{Package, PackageError, PackageWriter},
+    package::{PackageError, PackageWriter},
     quality::text,
 };
-use assay_exact::{hash::Digest, layout::Entry};
-use inputs::{LayerFactors, LayerInputs};
-use source::Formats;
-use std::path::{Path, PathBuf};
+use assay_exact::layout::Entry;
+use std::path::Path;
 
 /// Whether the checkpoint at `path` is a folder with an encoder that the converter knows. GGUF files are read as decoders only.
 pub fn is_encoder(path: &Path) -> Result<bool> {
@@ -62,65 +55,26 @@ pub fn convert(
     progress("checking weights");
     source.check_weights()?;
     let texts = source.calibration_texts(calibration)?;
-    let rounding = source.rounding_texts(calibration, &texts)?;
     let calibration_tokens = texts.iter().map(Vec::len).sum();
     progress(&format!("measuring ranges over {calibration_tokens} tokens of calibration text"));
     let census = source.census(&texts)?;
     let calibration = source.calibrate(&census)?;
 
-    let offset = source.offset()?;
-    let formats = Formats { calibration: &calibration, offset: &offset, factors: None };
-
-    progress("drafting");
-    let draft = Draft(beside(out, "draft"));
-    write(source, &draft.0, &formats, &mut |_, _| Ok(None))?;
-    let mut inputs = LayerInputs::new(Package::open(&draft.0)?, &rounding)?;
-    let model_root = write(source, out, &formats, &mut |entry, layers| match entry {
-        Entry::Layer(index) => {
-            progress(&format!("rounding layer {index} ({} of {layers})", index + 1));
-            inputs.next_layer().map(Some)
-        }
-        _ => Ok(None),
-    })?;
-    let folding = Folding::none(census.layers.len());
-    Ok(Conversion { model_root, folding, census, calibration, calibration_tokens })
-}
-
-/// Writes a package. `factors` is asked once for each entry, in order, with the number of layers.
-fn write(
-    source: &EncoderSource,
-    out: &Path,
-    formats: &Formats<'_>,
-    factors: &mut dyn FnMut(Entry, u32) -> Result<Option<LayerFactors>>,
-) -> Result<Digest> {
-    let mut writer = PackageWriter::create(out, source.header(formats.calibration), &source.tokenizer().json, None)?;
+    let mut writer = PackageWriter::create(out, source.header(&calibration), &source.tokenizer().json, None)?;
     let entries: Vec<Entry> = writer.header().entries().filter(|entry| *entry != Entry::Header).collect();
     for entry in entries {
-        let factors = factors(entry, writer.header().layers)?;
-        let formats = Formats { factors: factors.as_ref(), ..*formats };
+        if let Entry::Layer(index) = entry {
+            progress(&format!("rounding layer {index} ({} of {})", index + 1, writer.header().layers));
+        }
         let mut parts = Vec::new();
         for part in writer.header().parts(entry) {
-            parts.extend(source.part(&formats, entry, part.name)?);
+            parts.extend(source.part(&calibration, entry, part.name)?);
         }
         writer.write(entry, &parts)?;
     }
-    Ok(writer.finish()?)
-}
-
-/// A package that is removed when it is no longer needed.
-struct Draft(PathBuf);
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // There is no one to tell of a failure, and the package itself is not concerned.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A hidden name beside `out`, of this process.
-fn beside(out: &Path, what: &str) -> PathBuf {
-    let name = out.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    out.with_file_name(format!(".{name}.{what}-{}", std::process::id()))
+    let model_root = writer.finish()?;
+    let folding = Folding::none(census.layers.len());
+    Ok(Conversion { model_root, folding, census, calibration, calibration_tokens })
 }
 
 /// Runs `convert` for an encoder. Progress goes to standard error, the model root to standard output.

@@ -1,43 +1,21 @@
-//! Parts that only encoders have so far: linears with a bias, LayerNorms, the position matrix.
+//! Parts that only encoders have so far: linears of two planes, LayerNorms, the position matrix.
 
-use super::{
-    moments::Factor,
-    offset::Offset,
-    plan::{EncoderPlan, TensorPair},
-};
+use super::plan::{EncoderPlan, TensorPair};
 use crate::{
     convert::{
         error::{ConvertError, Result},
-        parts::{quantized, too_large},
+        parts::too_large,
         quantize,
         weights::Weights,
     },
     package::encode,
 };
-use assay_exact::{header::limits, linear::RowScale, statics::NormConstants};
+use assay_exact::{header::limits, linear::Planes, statics::NormConstants};
 
-/// `W ‖ row scales ‖ bias` of a linear of shape `[out, in]` whose result is in Q`f_out`; rounded to the nearest, or by
-/// what is known of its inputs.
-pub fn linear(
-    source: &Weights,
-    pair: &TensorPair,
-    shape: [usize; 2],
-    f_out: i32,
-    factor: Option<&Factor>,
-) -> Result<Vec<u8>> {
-    let (mut weights, scales) = quantized(source, &pair.weight, shape, 1.)?;
-    if let Some(factor) = factor {
-        // Rows of zeros have scale 0.
-        let reals: Vec<f64> = scales.iter().map(|scale| quantize::real_scale(RowScale::unpack(*scale))).collect();
-        let mut rows = Vec::with_capacity(weights.len());
-        source.for_each_row(&pair.weight, shape, |_, row| {
-            rows.extend_from_slice(row);
-            Ok(())
-        })?;
-        factor.round(&rows, &reals, &mut weights);
-    }
+/// `W ‖ W' ‖ row scales ‖ bias` of a linear of shape `[out, in]` whose result is in Q`f_out`.
+pub fn linear(source: &Weights, pair: &TensorPair, shape: [usize; 2], f_out: i32) -> Result<Vec<u8>> {
     let bias = fixed(source, &pair.bias, shape[0], f_out)?;
-    Ok(encode::linear(&weights, &scales, Some(&bias)))
+    quantized(source, &pair.weight, shape, shape[0], None, Some(&bias))
 }
 
 /// `F_g ‖ m ‖ k ‖ g ‖ b` of a LayerNorm over rows of `n` entries in Q`f`.
@@ -60,38 +38,52 @@ pub fn layer_norm(source: &Weights, pair: &TensorPair, n: usize, eps: f64, f: u3
 }
 
 /// E: every token's row.
-pub fn tokens(source: &Weights, plan: &EncoderPlan, offset: &Offset) -> Result<Vec<u8>> {
-    embedding(source, &plan.names.words, [plan.vocab, plan.hidden], plan.vocab, |row| offset.token(row))
+pub fn tokens(source: &Weights, plan: &EncoderPlan) -> Result<Vec<u8>> {
+    quantized(source, &plan.names.words, [plan.vocab, plan.hidden], plan.vocab, None, None)
 }
 
 /// P: the rows of the first `context` positions, each with the token-type embedding of type 0, which every token of a
 /// single text has.
-pub fn positions(source: &Weights, plan: &EncoderPlan, offset: &Offset) -> Result<Vec<u8>> {
+pub fn positions(source: &Weights, plan: &EncoderPlan) -> Result<Vec<u8>> {
+    let mut token_type = Vec::new();
+    source.for_each_row(&plan.names.token_types, [plan.token_types, plan.hidden], |index, row| {
+        if index == 0 {
+            token_type = row.to_vec();
+        }
+        Ok(())
+    })?;
     let shape = [plan.positions, plan.hidden];
-    embedding(source, &plan.names.positions, shape, plan.context, |row| offset.position(row))
+    quantized(source, &plan.names.positions, shape, plan.context, Some(&token_type), None)
 }
 
-/// `W ‖ row scales` of the first `count` rows of a table, each changed by `change`.
-fn embedding(
+/// `W ‖ W' ‖ row scales ‖ bias` of the first `count` rows of a matrix, with `added` to each.
+fn quantized(
     source: &Weights,
     tensor: &str,
     shape: [usize; 2],
     count: usize,
-    change: impl Fn(&[f32]) -> Vec<f32>,
+    added: Option<&[f32]>,
+    bias: Option<&[i32]>,
 ) -> Result<Vec<u8>> {
     let columns = shape[1];
+    // Before the allocation: a shape from config.json alone is not to be trusted.
     source.check(tensor, &shape)?;
-    let mut weights = vec![0i8; count * columns];
+    let (mut first, mut second) = (vec![0i8; count * columns], vec![0i8; count * columns]);
     let mut scales = Vec::with_capacity(count);
+    let mut sum = Vec::with_capacity(columns);
     source.for_each_row(tensor, shape, |index, row| {
         if index < count {
-            let quantized = &mut weights[index * columns..][..columns];
-            let scale = quantize::row(&change(row), quantized).ok_or_else(|| too_large(source, tensor, index, row))?;
+            sum.clear();
+            sum.extend_from_slice(row);
+            sum.iter_mut().zip(added.unwrap_or_default()).for_each(|(sum, added)| *sum += added);
+            let at = index * columns..(index + 1) * columns;
+            let scale = quantize::row_of_two_planes(&sum, &mut first[at.clone()], &mut second[at])
+                .ok_or_else(|| too_large(source, tensor, index, row))?;
             scales.push(scale.pack());
         }
         Ok(())
     })?;
-    Ok(encode::linear(&weights, &scales, None))
+    Ok(encode::linear_of(Planes { first: &first, second: Some(&second) }, &scales, bias))
 }
 
 /// The vector `tensor` of `n` entries in i32 Q`f`, rounded half away from zero.

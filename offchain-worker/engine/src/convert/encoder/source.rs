@@ -1,12 +1,10 @@
 //! An opened folder of an encoder: checked as a whole before anything is computed.
 
 use super::{
-    inputs::{LayerFactors, RoundingText},
-    offset::Offset,
     parts,
     plan::EncoderPlan,
     pooling,
-    texts::{passages, phrases, random_words, spread},
+    texts::{passages, phrases, spread},
 };
 use crate::{
     convert::{
@@ -38,10 +36,6 @@ const CALIBRATION_PASSAGES: usize = 192;
 const CALIBRATION_LONG_TEXTS: usize = 8;
 /// Phrases to calibrate with.
 const CALIBRATION_PHRASES: usize = 256;
-/// Tokens of these texts whose inputs guide the rounding, about.
-const ROUNDING_TOKENS: usize = 10_000;
-/// Phrases whose inputs guide it too.
-const ROUNDING_PHRASES: usize = 1024;
 /// Fewer tokens of calibration text say nothing about ranges.
 const LEAST_TOKENS: usize = 64;
 /// Fraction bits of queries, keys and up.
@@ -52,14 +46,6 @@ pub struct EncoderSource {
     plan: EncoderPlan,
     checkpoint: Checkpoint,
     tokenizer: SourceTokenizer,
-}
-
-/// What the integers of a package are made with.
-pub(super) struct Formats<'a> {
-    pub calibration: &'a Calibration,
-    pub offset: &'a Offset,
-    /// Of the layer's linears; without, they are rounded to the nearest.
-    pub factors: Option<&'a LayerFactors>,
 }
 
 /// The encoder architecture that `config.json` names, if it does.
@@ -206,6 +192,8 @@ impl EncoderSource {
             Flags::MLP_BIAS,
             Flags::POSITIONS,
             Flags::EMBEDDING_NORM,
+            // A vector shows every rounding of a weight, where a choice of tokens hides most.
+            Flags::SECOND_PLANE,
         ];
         Header {
             kind: Kind::Encoder,
@@ -234,46 +222,18 @@ impl EncoderSource {
         }
     }
 
-    /// Texts whose inputs guide the rounding, in groups that count alike: as many of `texts`, evenly spread, as have about
-    /// so many tokens together; phrases of the calibration text, because the shortest texts' vectors suffer most; and
-    /// these with half of their words, and with all, replaced by random ones of the vocabulary.
-    pub(super) fn rounding_texts(&self, calibration: &str, texts: &[Vec<u32>]) -> Result<Vec<RoundingText>> {
-        let tokens: usize = texts.iter().map(Vec::len).sum();
-        let whole = texts.iter().step_by(tokens.div_ceil(ROUNDING_TOKENS).max(1)).cloned().collect();
-        let phrases = phrases(&passages(calibration), ROUNDING_PHRASES);
-        let mut phrases = phrases.iter().map(|text| self.encode(text)).collect::<Result<Vec<_>>>()?;
-        phrases.retain(|ids| !ids.is_empty());
-        let words = self.tokenizer.words();
-        let mixed = random_words(&phrases, &words, 4);
-        let random = random_words(&phrases, &words, 0);
-        let groups: [Vec<Vec<u32>>; 4] = [whole, phrases, mixed, random];
-        let weighted = groups.into_iter().flat_map(|group| {
-            let weight = 1. / group.len() as f64;
-            group.into_iter().map(move |ids| RoundingText { ids, weight })
-        });
-        Ok(weighted.collect())
-    }
-
-    /// How the two tables of the embedding share what they have in common.
-    pub(super) fn offset(&self) -> Result<Offset> {
-        Offset::measure(&self.checkpoint, &self.plan)
-    }
-
     /// The bytes of one part; `None` for parts that models of this kind do not have.
-    pub(super) fn part(&self, formats: &Formats<'_>, entry: Entry, part: PartName) -> Result<Option<Vec<u8>>> {
-        let Formats { calibration, offset, factors } = formats;
+    pub(super) fn part(&self, calibration: &Calibration, entry: Entry, part: PartName) -> Result<Option<Vec<u8>>> {
         let (plan, weights) = (&self.plan, &Weights::from(self.checkpoint.clone()));
         let names = &plan.names;
         let (d, f, f_h) = (plan.hidden, plan.ffn, calibration.f_h);
         let norm = |pair| parts::layer_norm(weights, pair, d, plan.eps, f_h);
-        let linear = |pair, shape, f_out| {
-            parts::linear(weights, pair, shape, f_out, factors.and_then(|factors| factors.of(part)))
-        };
+        let linear = |pair, shape, f_out| parts::linear(weights, pair, shape, f_out);
         let bytes = match entry {
             Entry::Header => self.header(calibration).encode(),
             Entry::Tables => encode::rope_tables(&[]),
-            Entry::Embedding => parts::tokens(weights, plan, offset)?,
-            Entry::Positions => parts::positions(weights, plan, offset)?,
+            Entry::Embedding => parts::tokens(weights, plan)?,
+            Entry::Positions => parts::positions(weights, plan)?,
             Entry::EmbeddingNorm => norm(&names.embedding_norm)?,
             Entry::Layer(index) => {
                 let (Some(layer), Some(statics)) =
