@@ -165,7 +165,7 @@ async fn send(chain: &Chain, signer: &Keypair, pallet: &str, call: &str, args: &
     at.transactions()
         .sign_and_submit_then_watch(&payload, signer, params)
         .await
-        .map_err(|e| refused(&name, "accepted", &e.to_string(), &account.to_string()))
+        .map_err(|e| refused(&name, Done::Accepted, &e.to_string(), &account.to_string()))
 }
 
 /// Waits until a call that was sent is in a best block, and reads what became of it.
@@ -186,7 +186,7 @@ async fn wait(chain: &Chain, signer: &Keypair, name: &str, mut progress: Progres
             TransactionStatus::Error { message }
             | TransactionStatus::Invalid { message }
             | TransactionStatus::Dropped { message } => {
-                return Err(refused(name, "included", &message, &account.to_string()))
+                return Err(refused(name, Done::Included, &message, &account.to_string()))
             }
             _ => (),
         }
@@ -214,16 +214,43 @@ fn explain(error: &DispatchError) -> String {
     error.to_string()
 }
 
+/// What did not become of a call.
+#[derive(Clone, Copy)]
+enum Done {
+    /// The pool took it.
+    Accepted,
+    /// A block has it.
+    Included,
+}
+
+impl std::fmt::Display for Done {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Accepted => "accepted",
+            Self::Included => "included",
+        })
+    }
+}
+
 /// What the pool says of a call that it does not have (`sc_transaction_pool_api::error`, `InvalidTransaction`), for people.
-fn refused(call: &str, done: &str, message: &str, account: &str) -> Error {
+fn refused(call: &str, done: Done, message: &str, account: &str) -> Error {
     let lower = message.to_lowercase();
     if lower.contains("pay some fees") || lower.contains("payment") {
         return Error::Refused(format!(
             "{call} was not {done}: {account} cannot pay the fee; transfer some tokens to it"
         ));
     }
-    if lower.contains("priority") && lower.contains("too low") || lower.contains("outdated") {
+    if lower.contains("priority") && lower.contains("too low") {
         return Error::NonceTaken { call: call.into(), reason: message.into() };
+    }
+    if lower.contains("outdated") {
+        // A call with this nonce is in a block. One that the pool never had is another; one that it had may be that call.
+        return match done {
+            Done::Accepted => Error::NonceTaken { call: call.into(), reason: message.into() },
+            Done::Included => Error::Refused(format!(
+                "{call}: a call with its nonce is in a block, which may be this one: look for its effect before sending it again ({message})"
+            )),
+        };
     }
     Error::Refused(format!("{call} was not {done}: {message}"))
 }
@@ -234,19 +261,21 @@ mod tests {
 
     #[test]
     fn refused_tells_a_nonce_that_is_taken_from_other_reasons() {
-        for taken in [
-            "The priority of the transaction is too low (pool 226 > current 226)",
-            "User error: Priority is too low: (226 vs 226) (1014)",
-            "Invalid transaction validity: Transaction is outdated (1010)",
-        ] {
-            let error = refused("Providers.ask", "included", taken, "5Eve");
+        let low = "The priority of the transaction is too low (pool 226 > current 226)";
+        let low_too = "User error: Priority is too low: (226 vs 226) (1014)";
+        let outdated = "Invalid transaction validity: Transaction is outdated (1010)";
+        for (done, taken) in [(Done::Included, low), (Done::Accepted, low_too), (Done::Accepted, outdated)] {
+            let error = refused("Providers.ask", done, taken, "5Eve");
             assert!(matches!(error, Error::NonceTaken { .. }), "{taken}");
             assert!(error.to_string().contains("send this one again"), "{error}");
         }
+        // It was in the pool, and may be in a block: never sent twice.
+        let error = refused("Jobs.submit", Done::Included, outdated, "5Eve");
+        assert!(matches!(&error, Error::Refused(text) if text.contains("look for its effect")), "{error}");
         let poor = "Invalid Transaction: Inability to pay some fees , e.g. account balance too low (1010)";
-        let error = refused("Jobs.submit", "accepted", poor, "5Eve").to_string();
+        let error = refused("Jobs.submit", Done::Accepted, poor, "5Eve").to_string();
         assert_eq!(error, "Jobs.submit was not accepted: 5Eve cannot pay the fee; transfer some tokens to it");
-        assert!(matches!(refused("Jobs.submit", "accepted", "Immediately dropped", "5Eve"), Error::Refused(_)));
+        assert!(matches!(refused("Jobs.submit", Done::Accepted, "Immediately dropped", "5Eve"), Error::Refused(_)));
     }
 
     #[tokio::test]

@@ -273,6 +273,12 @@ fn pack_rows(w: &[i8], inputs: usize, packed: &mut [u32]) {
         let row = |r: usize| &rows[r.min(last) * inputs..][..inputs];
         let [a, b, c, d] = [row(0), row(1), row(2), row(3)].map(<[i8]>::as_ptr);
         for step in (0..whole).step_by(4) {
+            if step % 16 == 0 {
+                // A cache line of the rows that are packed next.
+                for row in [a, b, c, d] {
+                    _mm_prefetch::<_MM_HINT_T1>(row.wrapping_add(4 * step + ROWS * inputs));
+                }
+            }
             // SAFETY: 16 in-features from 4 * step on lie in each row, and the four words at each of the steps
             // `step..step + 4` in `packed`, as asserted.
             unsafe {
