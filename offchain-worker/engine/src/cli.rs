@@ -21,7 +21,10 @@ use assay_engine::{
     tokenizer::Tokenizer,
     Sampling,
 };
-use assay_exact::{hash::Digest, header::Kind};
+use assay_exact::{
+    hash::Digest,
+    header::{Flags, Kind},
+};
 use clap::{Args, Parser, Subcommand};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -289,6 +292,8 @@ fn inspect(package: &Package, entries: bool) -> Result<()> {
     }
     println!("rope          {} tables, {} entries rotated", h.rope_tables, h.rot);
     println!("experts       {} ({} per token)", h.experts, h.experts_per_token);
+    let planes = if h.flags.has(Flags::SECOND_PLANE) { "15 bits, in two planes" } else { "8 bits" };
+    println!("weights       of {planes}");
     println!("vocabulary    {} ids, eos {:?}", h.vocab, h.eos);
     println!("context       {} positions", h.context);
     println!("residual      {} fraction bits; flags {:#06x}", h.f_h, h.flags.0);
