@@ -63,7 +63,7 @@ network: setup ## Run the multi-node tests alone, faulty peers included (one of 
 	@zombienet/run.sh "$(BIN)/assay-node" $(addprefix zombienet/,$(addsuffix .zndsl,$(SCENARIO)))
 
 fuzz: setup ## Feed a million damaged inputs to what reads files from elsewhere (another number: INPUTS=100000, others: SEED=2)
-	$(call step,Fuzz (about 2 minutes on two idle cores))
+	$(call step,Fuzz (about 3 minutes on two idle cores))
 	@export ASSAY_FUZZ_INPUTS=$(or $(INPUTS),1000000) ASSAY_FUZZ_SEED=$(or $(SEED),1) RUST_BACKTRACE=0; $(CARGO) test --locked \
 		--workspace --test fuzz --profile $(PROFILE) --features assay-node/faults -- --nocapture
 

@@ -26,7 +26,7 @@ impl Headers {
 
 impl Target for Headers {
     const NAME: &'static str = "header and manifest";
-    const SHARE: u64 = 380;
+    const SHARE: u64 = 340;
     // Names of the entries of 1,024 layers.
     const BASE: usize = 1 << 20;
     const PER_BYTE: usize = 32;

@@ -11,6 +11,7 @@ mod encoder;
 mod gguf;
 mod harness;
 mod header;
+mod held;
 mod listed;
 mod mutate;
 mod package;

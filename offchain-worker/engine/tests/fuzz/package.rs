@@ -22,7 +22,14 @@ use assay_exact::{
     header::{Header, Kind, Placement},
 };
 use serde_json::{json, Value};
-use std::{collections::BTreeMap, error::Error, fs, ops::ControlFlow, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tempfile::TempDir;
 
 /// Files by name.
@@ -53,22 +60,7 @@ pub fn small(header: Header) -> Header {
 impl Packages {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let headers = [
-            llama(),
-            all_flags(Placement::Sandwich),
-            all_flags(Placement::Post),
-            Header { experts: 3, experts_per_token: 2, ..llama() },
-            bert(),
-        ];
-        let seeds = headers.into_iter().enumerate().map(|(index, header)| {
-            let path = directory.path().join(index.to_string());
-            write_package(&path, small(header), 1);
-            let mut files = read(&path);
-            files.insert(TOKENIZER_FILE.into(), tokenizer::words(11).to_string().into_bytes());
-            describe(&mut files);
-            files
-        });
-        Self { seeds: seeds.collect(), directory }
+        Self { seeds: seeds(directory.path(), small), directory }
     }
 
     fn path(&self) -> PathBuf {
@@ -76,7 +68,27 @@ impl Packages {
     }
 }
 
-fn read(path: &std::path::Path) -> Files {
+/// A package for each way in which models differ, written into `directory` by number.
+pub fn seeds(directory: &Path, size: fn(Header) -> Header) -> Vec<Files> {
+    let headers = [
+        llama(),
+        all_flags(Placement::Sandwich),
+        all_flags(Placement::Post),
+        Header { experts: 3, experts_per_token: 2, ..llama() },
+        bert(),
+    ];
+    let seeds = headers.into_iter().enumerate().map(|(index, header)| {
+        let path = directory.join(index.to_string());
+        write_package(&path, size(header), 1);
+        let mut files = read(&path);
+        files.insert(TOKENIZER_FILE.into(), tokenizer::words(11).to_string().into_bytes());
+        describe(&mut files);
+        files
+    });
+    seeds.collect()
+}
+
+fn read(path: &Path) -> Files {
     let files = fs::read_dir(path).unwrap().map(|item| item.unwrap().path());
     files.map(|path| (path.file_name().unwrap().to_str().unwrap().into(), fs::read(&path).unwrap())).collect()
 }
@@ -142,7 +154,7 @@ fn run(package: &Arc<Package>, ids: Vec<u32>) -> Result<(), EngineError> {
 }
 
 /// Changes one file.
-fn change(files: &mut Files, donor: &Files, random: &mut Random) {
+pub fn change(files: &mut Files, donor: &Files, random: &mut Random) {
     let names: Vec<String> = files.keys().cloned().collect();
     if names.is_empty() {
         return;
