@@ -57,6 +57,8 @@ pub struct Graph {
     pub attention_cap: Option<f64>,
     /// Soft-cap of the logits.
     pub final_cap: Option<f64>,
+    /// [`HEADROOM`] of the values, which have 16 bits for a whole layer.
+    pub value_headroom: f64,
     /// One entry per layer.
     pub layers: Vec<LayerGraph>,
 }
@@ -83,6 +85,7 @@ impl From<&DecoderPlan> for Graph {
             placement: plan.placement,
             attention_cap: plan.attention_cap,
             final_cap: plan.final_cap,
+            value_headroom: HEADROOM,
             layers: layers.collect(),
         }
     }
@@ -95,7 +98,7 @@ impl Calibration {
         let last = census.layers.len().saturating_sub(1);
         let residual = census.residual(graph.placement != Placement::Sandwich);
         let (coarsest, finest) = limits::STREAM_FRACTION;
-        let f_h = -exponent(residual, 2f64.powi(31), -(finest as i32), &mut margin);
+        let f_h = -exponent(residual * HEADROOM, 2f64.powi(31), -(finest as i32), &mut margin);
         let f_h = u32::try_from(f_h)
             .ok()
             .filter(|f_h| *f_h >= coarsest)
@@ -147,17 +150,25 @@ fn layer_statics(
     }
     // The largest Q16 range gives e <= 2, so sigma <= 48.
     let mut exponents = |maxima: &[f64]| -> Vec<i32> {
-        maxima.iter().map(|max| exponent(*max, I16_MAX, FINEST_ROTATED, margin)).collect()
+        maxima.iter().map(|max| exponent(*max * HEADROOM, I16_MAX, FINEST_ROTATED, margin)).collect()
     };
     let e_q = exponents(&ranges.query_heads);
     let e_k = exponents(&ranges.key_heads);
     let limit = limits::LAYER_EXPONENT as i32;
-    let e_v = exponent(ranges.value, I16_MAX, -limit, margin);
+    let e_v = exponent(ranges.value * graph.value_headroom, I16_MAX, -limit, margin);
     if e_v > limit {
-        return Err(too_large(layer, Site::Value, ranges.value, libm::scalbn(I16_MAX, limit)));
+        let headroom = graph.value_headroom;
+        let limit = libm::scalbn(I16_MAX, limit) / headroom;
+        return Err(ConvertError::ActivationRange {
+            layer,
+            site: Site::Value.name(),
+            max: ranges.value,
+            limit,
+            headroom,
+        });
     }
     let mut output = |site: Site, max: f64| match graph.placement {
-        Placement::Sandwich => match -exponent(max, 2f64.powi(31), FINEST_OUTPUT, margin) {
+        Placement::Sandwich => match -exponent(max * HEADROOM, 2f64.powi(31), FINEST_OUTPUT, margin) {
             f if f >= -limit => Ok(f),
             _ => Err(too_large(layer, site, max, libm::scalbn(1., 31 + limit))),
         },
@@ -202,10 +213,10 @@ fn head_scale(e: i32, score_scale: f64, cap: Option<f64>) -> Option<HeadScale> {
     }
 }
 
-/// The least `e >= finest` with `max * HEADROOM <= limit * 2^e`, lowering `margin` to the relative change of `max` that
-/// would give another one.
+/// The least `e >= finest` with `max <= limit * 2^e`, lowering `margin` to the relative change of `max` that would give
+/// another one. `max` is with its headroom.
 fn exponent(max: f64, limit: f64, finest: i32, margin: &mut f64) -> i32 {
-    let fill = max * HEADROOM / limit;
+    let fill = max / limit;
     if fill <= 0. {
         return finest;
     }
@@ -351,12 +362,12 @@ mod tests {
     }
 
     #[test]
-    fn exponent_keeps_headroom_and_is_least() {
+    fn exponent_holds_the_range_and_is_least() {
         for max in [1e-3, 0.7, 1., 8191.75, 8192., 1e6] {
             let mut margin = f64::INFINITY;
             let e = exponent(max, I16_MAX, -60, &mut margin);
-            assert!(max * HEADROOM <= I16_MAX * 2f64.powi(e));
-            assert!(max * HEADROOM > I16_MAX * 2f64.powi(e - 1));
+            assert!(max <= I16_MAX * 2f64.powi(e));
+            assert!(max > I16_MAX * 2f64.powi(e - 1));
             // At either end of the margin the exponent is about to change.
             let mut ignored = 0.;
             let (up, down) = (max * (1. + 1.001 * margin + 1e-9), max * (1. - 1.001 * margin - 1e-9));
@@ -375,6 +386,8 @@ mod tests {
         assert_eq!(query_sigma, [37, 36, 35, 30]);
         assert_eq!(layer.kv_sigma, [37, 30]);
         assert_eq!(layer.e_v, -11);
+        let graph = Graph { value_headroom: 2., ..Graph::from(&plan()) };
+        assert_eq!(Calibration::from_census(&census(), &graph).unwrap().layers[0].e_v, -12);
         for (head, statics) in layer.query_heads.iter().enumerate() {
             let HeadScale { c, sigma_l, soft_cap } = statics.scale;
             assert!((1 << 22..1 << 23).contains(&c) && soft_cap.is_none());

@@ -73,7 +73,9 @@ impl Embeddings {
 struct SelfAttention {
     query: Linear,
     key: Linear,
+    /// Without its bias, which is added to what attention gives: its weights sum to one.
     value: Linear,
+    value_bias: Tensor,
     output: Linear,
     heads: usize,
 }
@@ -85,7 +87,8 @@ impl SelfAttention {
         Ok(Self {
             query: linear(d, d, own.pp("query"))?,
             key: linear(d, d, own.pp("key"))?,
-            value: linear(d, d, own.pp("value"))?,
+            value: Linear::new(own.pp("value").get((d, d), "weight")?, None),
+            value_bias: own.pp("value").get(d, "bias")?,
             output: linear(d, d, vb.pp("output").pp("dense"))?,
             heads: cfg.heads,
         })
@@ -107,7 +110,7 @@ impl SelfAttention {
             observer.observe(layer, Site::Value, &v)?;
             let scores = (q.matmul(&k.t()?)? / (size as f64).sqrt())?;
             let y = ops::softmax_last_dim(&scores)?.matmul(&v)?;
-            outputs.push(y.transpose(0, 1)?.reshape((t, d))?);
+            outputs.push(y.transpose(0, 1)?.reshape((t, d))?.broadcast_add(&self.value_bias)?);
             start += t;
         }
         self.output.forward(&Tensor::cat(&outputs, 0)?)

@@ -3,7 +3,8 @@
 //! A [`Stage`] takes token ids (the first stage) or boundary rows (the others) for contiguous positions and
 //! gives boundary rows (all but the last stage) or the next token id (the last). The lists that it commits to
 //! grow as it runs, so that a prefix can be signed at any time. [`replay`] is a checker's re-execution of a
-//! whole transcript. A [`Batch`] steps several stages of the same layers together. An encoder's layers are run by an [`EncoderStage`], which takes whole texts, and checked by
+//! whole transcript. A [`Batch`] steps several stages of the same layers together. An encoder's layers are run by an
+//! [`EncoderStage`], which takes whole texts, and checked by
 //! [`replay_encoder`].
 //!
 //! ```no_run

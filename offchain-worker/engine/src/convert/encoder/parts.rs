@@ -14,8 +14,29 @@ use assay_exact::{header::limits, linear::Planes, statics::NormConstants};
 
 /// `W ‖ W' ‖ row scales ‖ bias` of a linear of shape `[out, in]` whose result is in Q`f_out`.
 pub fn linear(source: &Weights, pair: &TensorPair, shape: [usize; 2], f_out: i32) -> Result<Vec<u8>> {
-    let bias = fixed(source, &pair.bias, shape[0], f_out)?;
+    let bias: Vec<f64> = source.vector(&pair.bias, shape[0])?.into_iter().map(f64::from).collect();
+    let bias = fixed(source, &pair.bias, &bias, f_out)?;
     quantized(source, &pair.weight, shape, shape[0], None, Some(&bias))
+}
+
+/// The values' linear, `[d, d]`, without its bias: attention's weights sum to one, so that the bias comes out as it went
+/// in, and [`output`] has it. In the values' i16 it would be rounded coarsely, and every text's by the same error.
+pub fn values(source: &Weights, pair: &TensorPair, d: usize) -> Result<Vec<u8>> {
+    quantized(source, &pair.weight, [d, d], d, None, Some(&vec![0; d]))
+}
+
+/// The linear after attention, `[d, d]`, whose result is in Q`f_out`, with `W_o b_v` in its bias.
+pub fn output(source: &Weights, pair: &TensorPair, values: &TensorPair, d: usize, f_out: i32) -> Result<Vec<u8>> {
+    let passed = source.vector(&values.bias, d)?;
+    let mut bias: Vec<f64> = source.vector(&pair.bias, d)?.into_iter().map(f64::from).collect();
+    source.for_each_row(&pair.weight, [d, d], |index, row| {
+        // In order: the sum is the same on every machine.
+        let terms = row.iter().zip(&passed).map(|(w, b)| f64::from(*w) * f64::from(*b));
+        bias[index] += terms.sum::<f64>();
+        Ok(())
+    })?;
+    let bias = fixed(source, &pair.bias, &bias, f_out)?;
+    quantized(source, &pair.weight, [d, d], d, None, Some(&bias))
 }
 
 /// `F_g ‖ m ‖ k ‖ g ‖ b` of a LayerNorm over rows of `n` entries in Q`f`.
@@ -86,21 +107,20 @@ fn quantized(
     Ok(encode::linear_of(Planes { first: &first, second: Some(&second) }, &scales, bias))
 }
 
-/// The vector `tensor` of `n` entries in i32 Q`f`, rounded half away from zero.
-fn fixed(source: &Weights, tensor: &str, n: usize, f: i32) -> Result<Vec<i32>> {
-    let values = source.vector(tensor, n)?;
+/// `values`, which come from `tensor`, in i32 Q`f`, rounded half away from zero.
+fn fixed(source: &Weights, tensor: &str, values: &[f64], f: i32) -> Result<Vec<i32>> {
     values
         .iter()
         .enumerate()
         .map(|(column, value)| {
-            let scaled = libm::scalbn(f64::from(*value), f).round();
+            let scaled = libm::scalbn(*value, f).round();
             if scaled.abs() > f64::from(i32::MAX) {
                 return Err(ConvertError::WeightValue {
                     path: source.path_of(tensor).into(),
                     tensor: tensor.into(),
                     row: 0,
                     column,
-                    value: *value,
+                    value: *value as f32,
                 });
             }
             Ok(scaled as i32)

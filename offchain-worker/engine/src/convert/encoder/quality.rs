@@ -1,7 +1,7 @@
 //! The report that an encoder's conversion leaves beside its package: how far the exact vectors are from the float ones.
 
 use super::{
-    source::EncoderSource,
+    source::{EncoderSource, VALUE_HEADROOM},
     texts::{passages, spread},
 };
 use crate::{
@@ -30,6 +30,8 @@ pub struct EncoderQualityReport {
     pub calibration_tokens: usize,
     /// Least factor between a measured range and its format.
     pub headroom: f64,
+    /// The same of the values.
+    pub value_headroom: f64,
     /// Least relative change of a measured range that would change the package.
     pub calibration_margin: f64,
     /// Fraction bits of the residual stream.
@@ -69,6 +71,7 @@ impl EncoderQualityReport {
             architecture: source.plan().architecture,
             calibration_tokens: conversion.calibration_tokens,
             headroom: HEADROOM,
+            value_headroom: VALUE_HEADROOM,
             calibration_margin: calibration.margin,
             residual_fraction_bits: calibration.f_h,
             layers: conversion.census.layers.clone(),
@@ -131,9 +134,10 @@ impl fmt::Display for EncoderQualityReport {
         writeln!(f, "saturated         {clipped} of {seen} activations of the evaluation text")?;
         writeln!(
             f,
-            "calibration       {} tokens, headroom {}x, nearest boundary {:.2} % away",
+            "calibration       {} tokens, headroom {}x ({}x of values), nearest boundary {:.2} % away",
             self.calibration_tokens,
             self.headroom,
+            self.value_headroom,
             100. * self.calibration_margin,
         )?;
         writeln!(f, "residual stream   Q{}\n", self.residual_fraction_bits)?;

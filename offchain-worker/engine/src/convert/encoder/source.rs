@@ -36,6 +36,9 @@ const CALIBRATION_PASSAGES: usize = 192;
 const CALIBRATION_LONG_TEXTS: usize = 8;
 /// Phrases to calibrate with.
 const CALIBRATION_PHRASES: usize = 256;
+/// Headroom of the values. Their 16 bits are what a vector loses most by, and they are a linear map of a row that a norm has
+/// just bounded, without their bias: no text takes them far beyond what calibration saw.
+pub(super) const VALUE_HEADROOM: f64 = 2.;
 /// Fewer tokens of calibration text say nothing about ranges.
 const LEAST_TOKENS: usize = 64;
 /// Fraction bits of queries, keys and up.
@@ -171,7 +174,9 @@ impl EncoderSource {
         // Nothing rotates. The census counts pairs as if it did, which costs at most half a bit.
         let layer = LayerGraph { score_scale: 1. / (plan.head_dim as f64).sqrt(), window: None, rope: None };
         let (placement, layers) = (Placement::Post, vec![layer; plan.layers]);
-        Calibration::from_census(census, &Graph { placement, attention_cap: None, final_cap: None, layers })
+        let value_headroom = VALUE_HEADROOM;
+        let graph = Graph { placement, attention_cap: None, final_cap: None, value_headroom, layers };
+        Calibration::from_census(census, &graph)
     }
 
     /// The vectors of the float reference.
@@ -246,8 +251,8 @@ impl EncoderSource {
                     PartName::AttentionNorm => norm(&layer.attention_norm)?,
                     PartName::Query => linear(&layer.q, [d, d], PROJECTION_FRACTION)?,
                     PartName::Key => linear(&layer.k, [d, d], PROJECTION_FRACTION)?,
-                    PartName::Value => linear(&layer.v, [d, d], -statics.e_v)?,
-                    PartName::Output => linear(&layer.o, [d, d], statics.f_o)?,
+                    PartName::Value => parts::values(weights, &layer.v, d)?,
+                    PartName::Output => parts::output(weights, &layer.o, &layer.v, d, statics.f_o)?,
                     PartName::MlpNorm => norm(&layer.mlp_norm)?,
                     PartName::Up(None) => linear(&layer.up, [f, d], PROJECTION_FRACTION)?,
                     PartName::Down(None) => linear(&layer.down, [d, f], statics.f_d)?,
