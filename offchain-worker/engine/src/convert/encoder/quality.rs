@@ -126,7 +126,7 @@ impl fmt::Display for EncoderQualityReport {
         writeln!(f, "architecture      {}", self.architecture)?;
         writeln!(
             f,
-            "cosine            {:.6} least, {:.6} mean over {} passages",
+            "cosine            {:.7} least, {:.7} mean over {} passages",
             self.cosine_min,
             self.cosine_mean,
             self.passages.len()
